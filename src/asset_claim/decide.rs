@@ -91,7 +91,8 @@ impl Case<'_> {
     fn awaiting(&self) -> Plan {
         let until = self.awaited_until();
         let unknown = self.claim.cleanup().is_err();
-        let unknown = if unknown { " The current value of the annotation is neither of these and is ignored." } else { "" };
+        let unknown =
+            if unknown { " The current value of the annotation is neither of these and is ignored." } else { "" };
         let seen = format!(
             "{} is missing, and the operator did not see its deletion: it may be about to come back from a backup. The page stays as it is until {until}, or until the channel is back.",
             self.holder()

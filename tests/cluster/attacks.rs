@@ -74,10 +74,10 @@ fn object(kind: &str, namespace: &str, name: &str, spec: &Value) -> String {
 }
 
 /// An object of each kind that names this Secret, with an address of the attacker's where one can be given.
-fn tries(world: &World, number: usize, secret: &str, key: &str) -> Vec<String> {
-    let tenant = &world.tenant_b;
+fn tries(env: &Env, number: usize, secret: &str, key: &str) -> Vec<String> {
+    let tenant = &env.tenant_b;
     let own = json!({"appId": format!("777700007777000{number}"), "appSecretRef": {"name": secret}, "webhook": {"callbackUrl": HOST}});
-    let app = json!({"name": "acme", "namespace": world.platform});
+    let app = json!({"name": "acme", "namespace": env.platform});
     let grant = json!({"appRef": app, "tokenSecretRef": {"name": secret}});
     let token = json!({"secretRef": {"name": secret, "key": key}, "appRef": app});
     let channel = json!({
@@ -90,8 +90,8 @@ fn tries(world: &World, number: usize, secret: &str, key: &str) -> Vec<String> {
 }
 
 /// The reasons for which objects of a kind are not Ready, by name.
-async fn reasons(world: &World, kind: &str) -> Result<BTreeMap<String, String>> {
-    let list = world.kubectl().get(&[kind, "--namespace", &world.tenant_b]).await?;
+async fn reasons(env: &Env, kind: &str) -> Result<BTreeMap<String, String>> {
+    let list = env.kubectl().get(&[kind, "--namespace", &env.tenant_b]).await?;
     let items = list["items"].as_array().context("a list")?.clone();
     let reason = |item: &Value| {
         let ready = item["status"]["conditions"].as_array()?.iter().find(|it| it["type"] == "Ready")?.clone();
@@ -102,17 +102,17 @@ async fn reasons(world: &World, kind: &str) -> Result<BTreeMap<String, String>> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_write_objects_but_read_no_secret_gets_none_used_sent_or_overwritten() -> Result<()> {
-    let world = World::seeded(|seed| add_pages(seed, BAIT.len())).await?;
+    let env = Env::seeded(|seed| add_pages(seed, BAIT.len())).await?;
     let host = Host::new().await?;
-    let mut resolve = world.sandbox.resolve();
+    let mut resolve = env.sandbox.resolve();
     resolve.insert("evil.example".to_owned(), host.url.clone());
-    world.sandbox.set_resolve(resolve)?;
-    let operator = world.unhurried();
-    world.put_app().await?;
-    world.app_is(&["Ready=True"]).await?;
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_b);
+    env.sandbox.set_resolve(resolve)?;
+    let operator = env.unhurried();
+    env.put_app().await?;
+    env.app_is(&["Ready=True"]).await?;
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.tenant_b);
     for (name, purpose, key, value) in BAIT {
-        world.put_secret(&world.tenant_b, name, purpose.unwrap_or_default(), key, value).await?;
+        env.put_secret(&env.tenant_b, name, purpose.unwrap_or_default(), key, value).await?;
     }
     let versions = async || -> Result<Vec<_>> {
         Ok(secrets
@@ -123,15 +123,15 @@ async fn who_may_write_objects_but_read_no_secret_gets_none_used_sent_or_overwri
             .collect())
     };
     let before = versions().await?;
-    settled(&world, &operator).await?;
-    world.sandbox.clear_ledger();
+    settled(&env, &operator).await?;
+    env.sandbox.clear_ledger();
 
     let all: Vec<_> =
-        BAIT.iter().enumerate().flat_map(|(number, (name, _, key, _))| tries(&world, number, name, key)).collect();
-    world.apply(&all.join("\n---\n")).await?;
+        BAIT.iter().enumerate().flat_map(|(number, (name, _, key, _))| tries(&env, number, name, key)).collect();
+    env.apply(&all.join("\n---\n")).await?;
     for kind in ["metaapps", "metagrants", "facebookchannels"] {
         wait_for("each to be refused", PATIENCE, async || {
-            let reasons = reasons(&world, kind).await?;
+            let reasons = reasons(&env, kind).await?;
             // A Secret for a page is what a channel asks for; there is no token in it.
             let refused = ["SecretUnavailable", "SecretMalformed"];
             let all = reasons.len() == BAIT.len() && reasons.values().all(|it| refused.contains(&it.as_str()));
@@ -141,20 +141,20 @@ async fn who_may_write_objects_but_read_no_secret_gets_none_used_sent_or_overwri
         .await?;
     }
     quiet(&operator).await?;
-    assert_eq!(world.sandbox.ledger(), [], "nothing of it was shown to Meta");
+    assert_eq!(env.sandbox.ledger(), [], "nothing of it was shown to Meta");
     assert_eq!(versions().await?, before);
 
     // What an application of the attacker's own may have sent to its callback is Meta's challenge, and the token for that.
-    world.put_secret(&world.tenant_b, "own", "app-secret", "app-secret", OTHER_SECRET).await?;
+    env.put_secret(&env.tenant_b, "own", "app-secret", "app-secret", OTHER_SECRET).await?;
     let own = json!({"appId": OTHER_APP, "appSecretRef": {"name": "own"}, "webhook": {"callbackUrl": HOST}});
-    world.apply(&object("MetaApp", &world.tenant_b, "own", &own)).await?;
+    env.apply(&object("MetaApp", &env.tenant_b, "own", &own)).await?;
     wait_for("the challenge", PATIENCE, async || {
         ensure!(!host.got.lock().unwrap().is_empty());
         Ok(())
     })
     .await?;
     quiet(&operator).await?;
-    let ours: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
+    let ours: Api<Secret> = Api::namespaced(env.client.clone(), &env.platform);
     let verify = ours.get("metaapp-acme-verify-token").await?.data.context("no data")?["verify-token"].0.clone();
     let mut needles: Vec<_> = BAIT.iter().map(|(_, _, _, value)| (*value).to_owned()).collect();
     needles.extend([APP_SECRET, OTHER_SECRET, TOKEN_A, TOKEN_B].map(str::to_owned));

@@ -22,12 +22,12 @@ const MONTHS: SignedDuration = SignedDuration::from_hours(60 * 24);
 const CLAIM: &str = "facebook-page-2200000000000002";
 
 /// Waits until channel and grant were checked anew.
-async fn looked_at(world: &World, request: &str) -> Result<()> {
-    world.request_look(&world.tenant_a, "shop", request).await?;
-    world.request_grant_look(request).await?;
+async fn looked_at(env: &Env, request: &str) -> Result<()> {
+    env.request_look(&env.tenant_a, "shop", request).await?;
+    env.request_grant_look(request).await?;
     wait_for("both to be checked", PATIENCE, async || {
-        let channel = world.channels(&world.tenant_a).get("shop").await?.status.context("no status")?;
-        let grant = world.grants().get("acme").await?.status.context("no status")?;
+        let channel = env.channels(&env.tenant_a).get("shop").await?.status.context("no status")?;
+        let grant = env.grants().get("acme").await?.status.context("no status")?;
         let handled = [channel.last_handled_requested_at, grant.last_handled_requested_at];
         ensure!(handled.iter().all(|it| it.as_deref() == Some(request)), "{handled:?}");
         Ok(())
@@ -35,13 +35,13 @@ async fn looked_at(world: &World, request: &str) -> Result<()> {
     .await
 }
 
-async fn claim_state(world: &World) -> Result<ClaimState> {
-    Ok(world.claims().get(CLAIM).await?.state())
+async fn claim_state(env: &Env) -> Result<ClaimState> {
+    Ok(env.claims().get(CLAIM).await?.state())
 }
 
 /// How much mail there is.
-async fn mail(world: &World) -> Result<usize> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.inbox);
+async fn mail(env: &Env) -> Result<usize> {
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.inbox);
     Ok(secrets
         .list(&ListParams::default())
         .await?
@@ -61,19 +61,19 @@ async fn skew_is(operator: &Running, days: f64) -> Result<()> {
 }
 
 /// A channel with a token of its own, a grant, and a page whose channel was just deleted.
-async fn connected(world: &World) -> Result<()> {
-    world.put_app().await?;
-    world.put_grant(&text("robot"), "{}").await?;
-    world.put_channel(&world.tenant_a, "shop", PAGE_A, &text("shop")).await?;
-    world.put_channel(&world.tenant_a, "gone", PAGE_B, TOKEN_B).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
-    world.channel_is(&world.tenant_a, "gone", &["Ready=True"]).await?;
-    world.grant_is(&["Ready=True/ReconcileSucceeded", "Renewed=True/UpToDate"]).await?;
+async fn connected(env: &Env) -> Result<()> {
+    env.put_app().await?;
+    env.put_grant(&text("robot"), "{}").await?;
+    env.put_channel(&env.tenant_a, "shop", PAGE_A, &text("shop")).await?;
+    env.put_channel(&env.tenant_a, "gone", PAGE_B, TOKEN_B).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
+    env.channel_is(&env.tenant_a, "gone", &["Ready=True"]).await?;
+    env.grant_is(&["Ready=True/ReconcileSucceeded", "Renewed=True/UpToDate"]).await?;
     Ok(())
 }
 
-async fn world() -> Result<World> {
-    World::seeded(|seed| {
+async fn env() -> Result<Env> {
+    Env::seeded(|seed| {
         add_system_user(seed, "robot", 10);
         seed.tokens.push(grant_token("endless", "system_user", SYSTEM_USER, ", issued_at: -20d"));
         seed.tokens.push(page_token("shop", PAGE_A, ", expires_at: +50d, data_access_expires_at: +45d"));
@@ -82,89 +82,86 @@ async fn world() -> Result<World> {
 }
 
 /// Whether nothing ended, was replaced, renewed or cleaned up.
-async fn all_is_as_it_was(world: &World, request: &str) -> Result<()> {
-    looked_at(world, request).await?;
-    let channel = world
-        .channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Authorized=True/TokenValid"])
-        .await?;
+async fn all_is_as_it_was(env: &Env, request: &str) -> Result<()> {
+    looked_at(env, request).await?;
+    let channel =
+        env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Authorized=True/TokenValid"]).await?;
     let shown = channel.status.context("no status")?.connection;
     ensure!(shown.as_str() == "Connected", "{shown:?}");
-    world
-        .grant_is(&[
-            "Ready=True/ReconcileSucceeded",
-            "Valid=True/TokenValid",
-            "Expired=False",
-            "Renewed=Unknown/Pending",
-        ])
-        .await?;
-    ensure!(world.kept("token").await? == Some(text("robot")), "the token was replaced");
-    ensure!(claim_state(world).await? == ClaimState::CleanupPending, "the claim went on");
-    ensure!(mail(world).await? == 1, "mail was thrown away");
-    let (writes, exchanges) = (world.writes(), world.calls(EXCHANGE));
+    env.grant_is(&[
+        "Ready=True/ReconcileSucceeded",
+        "Valid=True/TokenValid",
+        "Expired=False",
+        "Renewed=Unknown/Pending",
+    ])
+    .await?;
+    ensure!(env.kept("token").await? == Some(text("robot")), "the token was replaced");
+    ensure!(claim_state(env).await? == ClaimState::CleanupPending, "the claim went on");
+    ensure!(mail(env).await? == 1, "mail was thrown away");
+    let (writes, exchanges) = (env.writes(), env.calls(EXCHANGE));
     ensure!(writes.is_empty() && exchanges.is_empty(), "{writes:?} {exchanges:?}");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_months_ahead_has_no_consequence_and_all_goes_on_once_it_is_right() -> Result<()> {
-    let world = world().await?;
-    let operator = world.daily();
-    connected(&world).await?;
+    let env = env().await?;
+    let operator = env.daily();
+    connected(&env).await?;
     skew_is(&operator, 0.0).await?;
-    world.channels(&world.tenant_a).delete("gone", &DeleteParams::default()).await?;
+    env.channels(&env.tenant_a).delete("gone", &DeleteParams::default()).await?;
     wait_for("the cleanup to be pending", PATIENCE, async || {
-        ensure!(claim_state(&world).await? == ClaimState::CleanupPending);
+        ensure!(claim_state(&env).await? == ClaimState::CleanupPending);
         Ok(())
     })
     .await?;
     // What the gateway leaves is thrown away after an hour if nobody takes it.
     let labels = "labels: {metachannels.io/purpose: grant-inbox}";
-    world
-        .apply(&format!(
-            "apiVersion: v1\nkind: Secret\nmetadata: {{name: left, namespace: {}, {labels}}}\ntype: {INBOX_TYPE}\n",
-            world.inbox
-        ))
-        .await?;
-    world.sandbox.clear_ledger();
+    env.apply(&format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: left, namespace: {}, {labels}}}\ntype: {INBOX_TYPE}\n",
+        env.inbox
+    ))
+    .await?;
+    env.sandbox.clear_ledger();
 
-    world.shift.set_off(MONTHS);
+    env.shift.set_off(MONTHS);
     // Whatever serves would take the place of a token that has ended.
-    world.put_seed(&text("endless")).await?;
-    all_is_as_it_was(&world, "ahead").await?;
-    world.grant_is(&["SourceTokenAccepted=False/SourceTokenOlder"]).await?;
+    env.put_seed(&text("endless")).await?;
+    all_is_as_it_was(&env, "ahead").await?;
+    env.grant_is(&["SourceTokenAccepted=False/SourceTokenOlder"]).await?;
     tokio::time::sleep(SECOND).await;
-    all_is_as_it_was(&world, "still").await?;
+    all_is_as_it_was(&env, "still").await?;
     skew_is(&operator, 60.0).await?;
     operator.stop().await;
 
     // Nor has it for a process that begins with it. What was answered within a second is one answer.
-    let operator = world.daily();
-    all_is_as_it_was(&world, "begun").await?;
+    let operator = env.daily();
+    all_is_as_it_was(&env, "begun").await?;
     tokio::time::sleep(SECOND).await;
-    all_is_as_it_was(&world, "again").await?;
+    all_is_as_it_was(&env, "again").await?;
     skew_is(&operator, 60.0).await?;
 
     // What that one remembers is of the future.
-    world.shift.set_off(-MONTHS);
+    env.shift.set_off(-MONTHS);
     wait_for("the end of the operator", PATIENCE, async || {
         ensure!(operator.task.is_finished(), "it goes on");
         Ok(())
     })
     .await?;
-    let operator = world.daily();
-    looked_at(&world, "right").await?;
-    world.advance(2);
+    let operator = env.daily();
+    looked_at(&env, "right").await?;
+    env.advance(2);
     wait_for("the page to be cleaned up", PATIENCE, async || {
-        ensure!(claim_state(&world).await? == ClaimState::Tombstone);
+        ensure!(claim_state(&env).await? == ClaimState::Tombstone);
         Ok(())
     })
     .await?;
-    assert_eq!(world.requests("DELETE", PAGE_ROWS).len(), 1);
+    assert_eq!(env.requests("DELETE", PAGE_ROWS).len(), 1);
     skew_is(&operator, 0.0).await?;
-    world.grant_is(&["Renewed=True/UpToDate"]).await?;
-    world.advance(40 * DAY);
+    env.grant_is(&["Renewed=True/UpToDate"]).await?;
+    env.advance(40 * DAY);
     wait_for("the renewal, and the mail to be old", PATIENCE, async || {
-        ensure!(world.calls(EXCHANGE).len() == 1 && mail(&world).await? == 0);
+        ensure!(env.calls(EXCHANGE).len() == 1 && mail(&env).await? == 0);
         Ok(())
     })
     .await
@@ -172,12 +169,12 @@ async fn a_clock_that_is_months_ahead_has_no_consequence_and_all_goes_on_once_it
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_dates_the_clock_counts_as_before() -> Result<()> {
-    let world = world().await?;
-    world.sandbox.add_fault(fault("{match: {}, do: {headers: {Date: none}}}"));
-    let operator = world.daily();
-    connected(&world).await?;
-    world.advance(46 * DAY);
-    world.channel_is(&world.tenant_a, "shop", &["Authorized=False/DataAccessExpired"]).await?;
+    let env = env().await?;
+    env.sandbox.add_fault(fault("{match: {}, do: {headers: {Date: none}}}"));
+    let operator = env.daily();
+    connected(&env).await?;
+    env.advance(46 * DAY);
+    env.channel_is(&env.tenant_a, "shop", &["Authorized=False/DataAccessExpired"]).await?;
     assert_eq!(operator.gauge("clock_skew_seconds"), 0.0);
     Ok(())
 }

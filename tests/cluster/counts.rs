@@ -14,8 +14,8 @@ use crate::support::subscriptions::connected;
 /// Longer than any test takes, so that channels are counted only when the clock is moved.
 const PERIOD: i64 = 60;
 
-fn counting(world: &World) -> Running {
-    world.operator_with(|operator| {
+fn counting(env: &Env) -> Running {
+    env.operator_with(|operator| {
         operator.policy.count_period = Duration::from_secs(PERIOD as u64 * 60);
         operator.policy.app_period = Duration::from_secs(365 * 24 * 60 * 60);
     })
@@ -26,7 +26,7 @@ fn counts(total: i32, connected: i32, expired: i32, disconnected: i32) -> Option
 }
 
 /// Waits until the operator sees these channels, moves the clock to the next counting, and waits for what the status says then.
-async fn counted(world: &World, operator: &Running, expected: &Option<ChannelCounts>) -> Result<()> {
+async fn counted(env: &Env, operator: &Running, expected: &Option<ChannelCounts>) -> Result<()> {
     wait_for("the channels to be seen", PATIENCE, async || {
         let text = operator.metrics.text();
         let of = |state: &str| {
@@ -39,9 +39,9 @@ async fn counted(world: &World, operator: &Running, expected: &Option<ChannelCou
     })
     .await?;
     quiet(operator).await?;
-    world.advance(PERIOD + 1);
+    env.advance(PERIOD + 1);
     wait_for("the count", PATIENCE, async || {
-        let found = world.apps().get("acme").await?.status.context("no status")?.channels;
+        let found = env.apps().get("acme").await?.status.context("no status")?.channels;
         ensure!(&found == expected, "{found:?}");
         Ok(())
     })
@@ -51,46 +51,42 @@ async fn counted(world: &World, operator: &Running, expected: &Option<ChannelCou
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_of_an_app_counts_its_channels_once_a_period_and_wakes_none_of_them() -> Result<()> {
-    let world = World::new().await?;
-    let operator = counting(&world);
-    connected(&world).await?;
+    let env = Env::new().await?;
+    let operator = counting(&env);
+    connected(&env).await?;
     quiet(&operator).await?;
-    assert_eq!(
-        world.apps().get("acme").await?.status.context("no status")?.channels,
-        None,
-        "they were not counted yet"
-    );
+    assert_eq!(env.apps().get("acme").await?.status.context("no status")?.channels, None, "they were not counted yet");
     let (passes, writes) = (operator.passes("FacebookChannel"), operator.count("status_writes_total", "MetaApp"));
-    counted(&world, &operator, &counts(2, 2, 0, 0)).await?;
-    let stored = world.apps().get("acme").await?.resource_version();
+    counted(&env, &operator, &counts(2, 2, 0, 0)).await?;
+    let stored = env.apps().get("acme").await?.resource_version();
     for _ in 0..3 {
-        counted(&world, &operator, &counts(2, 2, 0, 0)).await?;
+        counted(&env, &operator, &counts(2, 2, 0, 0)).await?;
     }
     assert_eq!(operator.count("status_writes_total", "MetaApp"), writes + 1);
-    assert_eq!(world.apps().get("acme").await?.resource_version(), stored);
+    assert_eq!(env.apps().get("acme").await?.resource_version(), stored);
     assert_eq!(operator.passes("FacebookChannel"), passes, "no channel is woken");
 
     // However many change, it is told once.
-    world.put_channel(&world.tenant_b, "outlet", PAGE_C, TOKEN_C).await?;
-    world.channel_is(&world.tenant_b, "outlet", &["Expired=True"]).await?;
-    let parted = world.channel_manifest_with(&world.tenant_a, "support", PAGE_B, "connection: Disconnected");
-    world.apply(&parted).await?;
-    world.channel_is(&world.tenant_a, "support", &["Disconnected=True"]).await?;
-    counted(&world, &operator, &counts(3, 1, 1, 1)).await?;
+    env.put_channel(&env.tenant_b, "outlet", PAGE_C, TOKEN_C).await?;
+    env.channel_is(&env.tenant_b, "outlet", &["Expired=True"]).await?;
+    let parted = env.channel_manifest_with(&env.tenant_a, "support", PAGE_B, "connection: Disconnected");
+    env.apply(&parted).await?;
+    env.channel_is(&env.tenant_a, "support", &["Disconnected=True"]).await?;
+    counted(&env, &operator, &counts(3, 1, 1, 1)).await?;
     assert_eq!(operator.count("status_writes_total", "MetaApp"), writes + 2);
-    world.channels(&world.tenant_b).delete("outlet", &Default::default()).await?;
-    counted(&world, &operator, &counts(2, 1, 0, 1)).await?;
+    env.channels(&env.tenant_b).delete("outlet", &Default::default()).await?;
+    counted(&env, &operator, &counts(2, 1, 0, 1)).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn channels_of_a_paused_app_are_counted_too() -> Result<()> {
-    let world = World::new().await?;
-    let operator = counting(&world);
-    connected(&world).await?;
-    world.apply(&world.app_manifest_with("webhook: {}\n  managementPolicy: Pause")).await?;
-    world.app_is(&["Ready=Unknown/Paused"]).await?;
-    counted(&world, &operator, &counts(2, 2, 0, 0)).await?;
-    world.app_is(&["Ready=Unknown/Paused"]).await?;
+    let env = Env::new().await?;
+    let operator = counting(&env);
+    connected(&env).await?;
+    env.apply(&env.app_manifest_with("webhook: {}\n  managementPolicy: Pause")).await?;
+    env.app_is(&["Ready=Unknown/Paused"]).await?;
+    counted(&env, &operator, &counts(2, 2, 0, 0)).await?;
+    env.app_is(&["Ready=Unknown/Paused"]).await?;
     Ok(())
 }

@@ -27,8 +27,8 @@ fn paths(schema: &JSONSchemaProps, path: &str, into: &mut BTreeSet<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_field_is_explained() -> Result<()> {
-    let world = World::new().await?;
-    let crds: Api<CustomResourceDefinition> = Api::all(world.client.clone());
+    let env = Env::new().await?;
+    let crds: Api<CustomResourceDefinition> = Api::all(env.client.clone());
     let mut all = BTreeSet::new();
     for plural in ["metaapps", "facebookchannels", "metagrants", "assetclaims"] {
         let crd = crds.get(&format!("{plural}.metachannels.io")).await?;
@@ -36,11 +36,11 @@ async fn every_field_is_explained() -> Result<()> {
         let schema = version.schema.as_ref().and_then(|it| it.open_api_v3_schema.as_ref()).context("no schema")?;
         paths(schema, plural, &mut all);
         all.insert(plural.to_owned());
-        let tree = world.kubectl().text(&["explain", "--recursive", plural]).await?;
+        let tree = env.kubectl().text(&["explain", "--recursive", plural]).await?;
         assert!(tree.contains("DESCRIPTION:") && tree.contains("spec\t<"), "{tree}");
     }
     assert!(all.len() > 80, "{all:?}");
-    let kubectl = world.kubectl();
+    let kubectl = env.kubectl();
     let explained: Vec<(String, String)> = stream::iter(&all)
         .map(|path| async { anyhow::Ok((path.clone(), kubectl.text(&["explain", path]).await?)) })
         .buffer_unordered(4)
@@ -57,17 +57,17 @@ async fn every_field_is_explained() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_valid_is_refused_with_a_sentence() -> Result<()> {
-    let world = World::new().await?;
-    let namespace = &world.tenant_a;
-    let channel = world.channel_manifest(namespace, "shop", PAGE_A);
-    let app = world.app_manifest();
-    world.apply(&channel).await?;
-    world.apply(&app).await?;
-    let grant = world.grant_manifest("{before: 20d}");
-    world.apply(&grant).await?;
+    let env = Env::new().await?;
+    let namespace = &env.tenant_a;
+    let channel = env.channel_manifest(namespace, "shop", PAGE_A);
+    let app = env.app_manifest();
+    env.apply(&channel).await?;
+    env.apply(&app).await?;
+    let grant = env.grant_manifest("{before: 20d}");
+    env.apply(&grant).await?;
     let long = "x".repeat(64);
-    let granted = world.granted_manifest(namespace, "other", PAGE_B, "acme-grant");
-    let id = |digits: &str| world.channel_manifest(namespace, "other", digits);
+    let granted = env.granted_manifest(namespace, "other", PAGE_B, "acme-grant");
+    let id = |digits: &str| env.channel_manifest(namespace, "other", digits);
     let endpoint = |yaml: &str| id(PAGE_B).replace("endpoint: {direct: {}}", &format!("endpoint: {yaml}"));
     let cases = [
         (
@@ -92,7 +92,7 @@ async fn what_is_not_valid_is_refused_with_a_sentence() -> Result<()> {
         ),
         (
             "http callback",
-            world.app_manifest_with("webhook: {callbackUrl: 'http://a.example'}"),
+            env.app_manifest_with("webhook: {callbackUrl: 'http://a.example'}"),
             "must start with https://",
         ),
         (
@@ -122,7 +122,7 @@ async fn what_is_not_valid_is_refused_with_a_sentence() -> Result<()> {
         ),
         (
             "long name",
-            world.channel_manifest(namespace, &long, PAGE_B).replace(&format!("{long}-token"), "t"),
+            env.channel_manifest(namespace, &long, PAGE_B).replace(&format!("{long}-token"), "t"),
             "at most 63 characters",
         ),
         ("long name of an app", app.replace("name: acme,", &format!("name: {long},")), "at most 63 characters"),
@@ -143,7 +143,7 @@ async fn what_is_not_valid_is_refused_with_a_sentence() -> Result<()> {
         ),
         (
             "an unknown policy of an app",
-            world.app_manifest_with("managementPolicy: manage"),
+            env.app_manifest_with("managementPolicy: manage"),
             "supported values: \"Manage\", \"Observe\", \"Pause\"",
         ),
         (
@@ -159,7 +159,7 @@ async fn what_is_not_valid_is_refused_with_a_sentence() -> Result<()> {
         ),
     ];
     for (what, yaml, sentence) in cases {
-        let refused = world.apply(&yaml).await.expect_err(what).to_string();
+        let refused = env.apply(&yaml).await.expect_err(what).to_string();
         assert!(refused.contains(sentence), "{what}: {}", &refused[..refused.len().min(800)]);
     }
     Ok(())
@@ -167,11 +167,11 @@ async fn what_is_not_valid_is_refused_with_a_sentence() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_object_is_never_taken_for_observed() -> Result<()> {
-    let world = World::new().await?;
-    world.apply(&world.app_manifest()).await?;
-    world.apply(&world.channel_manifest(&world.tenant_a, "shop", PAGE_A)).await?;
-    for (namespace, object) in [(&world.platform, "metaapp/acme"), (&world.tenant_a, "facebookchannel/shop")] {
-        let object = world.kubectl().get(&["-n", namespace, object]).await?;
+    let env = Env::new().await?;
+    env.apply(&env.app_manifest()).await?;
+    env.apply(&env.channel_manifest(&env.tenant_a, "shop", PAGE_A)).await?;
+    for (namespace, object) in [(&env.platform, "metaapp/acme"), (&env.tenant_a, "facebookchannel/shop")] {
+        let object = env.kubectl().get(&["-n", namespace, object]).await?;
         let status = &object["status"];
         assert_eq!((&status["observedGeneration"], &status["conditions"]), (&json!(-1), &json!([])), "{object}");
         assert!([json!(null), json!("Pending")].contains(&status["connection"]), "{object}");
@@ -181,16 +181,16 @@ async fn a_fresh_object_is_never_taken_for_observed() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn channels_are_listed_selected_and_waited_for_with_kubectl() -> Result<()> {
-    let world = World::new().await?;
-    let _operator = world.operator();
-    let namespace = &world.tenant_a;
-    world.put_app().await?;
-    world.put_channel(namespace, "shop", PAGE_A, TOKEN_A).await?;
-    world.put_channel(namespace, "outlet", PAGE_C, TOKEN_C).await?;
-    let kubectl = world.kubectl();
+    let env = Env::new().await?;
+    let _operator = env.operator();
+    let namespace = &env.tenant_a;
+    env.put_app().await?;
+    env.put_channel(namespace, "shop", PAGE_A, TOKEN_A).await?;
+    env.put_channel(namespace, "outlet", PAGE_C, TOKEN_C).await?;
+    let kubectl = env.kubectl();
     let wait = ["-n", namespace, "wait", "--for=condition=Ready", "--timeout=180s"];
     kubectl.run(&[&wait[..], &["fbc/shop"]].concat()).await?;
-    world.channel_is(namespace, "outlet", &["Expired=True"]).await?;
+    env.channel_is(namespace, "outlet", &["Expired=True"]).await?;
     kubectl.run(&["-n", namespace, "wait", "--for=condition=Stalled", "--timeout=180s", "fbc/outlet"]).await?;
 
     let get = async |more: &[&str]| kubectl.text(&[&["-n", namespace, "get"], more].concat()).await;
@@ -217,7 +217,7 @@ async fn channels_are_listed_selected_and_waited_for_with_kubectl() -> Result<()
     let all = kubectl.text(&["get", "metachannels", "-A", "--no-headers"]).await?;
     assert!(all.lines().any(|line| line.contains(namespace.as_str()) && line.contains("shop")), "{all}");
     assert!(!all.contains("acme"), "only channels: {all}");
-    let apps = table(kubectl.text(&["-n", &world.platform, "get", "mapp", "-o", "wide"]).await?);
+    let apps = table(kubectl.text(&["-n", &env.platform, "get", "mapp", "-o", "wide"]).await?);
     assert_eq!(
         apps[0],
         [
@@ -234,7 +234,7 @@ async fn channels_are_listed_selected_and_waited_for_with_kubectl() -> Result<()
             "CALLBACK"
         ]
     );
-    let claims = table(kubectl.text(&["-n", &world.claims, "get", "mclaim"]).await?);
+    let claims = table(kubectl.text(&["-n", &env.claims, "get", "mclaim"]).await?);
     assert_eq!(claims[0], ["NAME", "ASSET", "ASSET ID", "NAMESPACE", "HOLDER", "STATE", "AGE"]);
     Ok(())
 }

@@ -20,64 +20,61 @@ use crate::support::observe::*;
 const UNCOUNTED: &str = "counts as used until its channels are counted: it is not deleted";
 
 /// That a channel would not be deleted at this moment.
-async fn held(world: &World, name: &str) -> Result<()> {
+async fn held(env: &Env, name: &str) -> Result<()> {
     let trial = DeleteParams::default().dry_run();
-    let refusal = world.channels(&world.tenant_a).delete(name, &trial).await.map(drop);
+    let refusal = env.channels(&env.tenant_a).delete(name, &trial).await.map(drop);
     let refusal = refusal.err().context("it would be deleted")?.to_string();
     ensure!(refusal.contains(HELD), "{refusal}");
     Ok(())
 }
 
-async fn declare(world: &World, name: &str, connection: &str) -> Result<()> {
+async fn declare(env: &Env, name: &str, connection: &str) -> Result<()> {
     let patch = Patch::Merge(json!({ "spec": { "connection": connection } }));
-    world.channels(&world.tenant_a).patch(name, &PatchParams::default(), &patch).await?;
+    env.channels(&env.tenant_a).patch(name, &PatchParams::default(), &patch).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_whose_page_left_the_grant_whose_grant_died_or_whose_app_broke_stays() -> Result<()> {
-    let world = governed_with(person_manages_pages).await?;
-    let operator = world.operator();
-    connected(&world, &operator).await?;
-    protected(&world.channels(&world.tenant_a), "shop", HELD).await?;
+    let env = governed_with(person_manages_pages).await?;
+    let operator = env.operator();
+    connected(&env, &operator).await?;
+    protected(&env.channels(&env.tenant_a), "shop", HELD).await?;
 
-    regrant(&world, &[PAGE_B])?;
-    look_at_grant(&world, "once").await?;
-    world.channel_is(&world.tenant_a, "shop", &["Disconnected=True/NotInGrant"]).await?;
-    held(&world, "shop").await?;
+    regrant(&env, &[PAGE_B])?;
+    look_at_grant(&env, "once").await?;
+    env.channel_is(&env.tenant_a, "shop", &["Disconnected=True/NotInGrant"]).await?;
+    held(&env, "shop").await?;
 
-    world.sandbox.invalidate_token("user", Invalidation { subcode: Some(460), message: None })?;
-    look_at_grant(&world, "twice").await?;
-    grant_is(&world, &["Valid=False/PasswordChanged"]).await?;
-    world.channel_is(&world.tenant_a, "support", &["Ready=False"]).await?;
-    held(&world, "support").await?;
+    env.sandbox.invalidate_token("user", Invalidation { subcode: Some(460), message: None })?;
+    look_at_grant(&env, "twice").await?;
+    grant_is(&env, &["Valid=False/PasswordChanged"]).await?;
+    env.channel_is(&env.tenant_a, "support", &["Ready=False"]).await?;
+    held(&env, "support").await?;
 
-    world.sandbox.change_app(APP_ID, AppChange { secret: Some("another".into()), ..AppChange::default() })?;
-    world
-        .kubectl()
-        .run(&["-n", &world.platform, "annotate", "metaapp", "acme", "metachannels.io/requested-at=1"])
-        .await?;
-    world.app_is(&["CredentialsValid=False"]).await?;
+    env.sandbox.change_app(APP_ID, AppChange { secret: Some("another".into()), ..AppChange::default() })?;
+    env.kubectl().run(&["-n", &env.platform, "annotate", "metaapp", "acme", "metachannels.io/requested-at=1"]).await?;
+    env.app_is(&["CredentialsValid=False"]).await?;
     for name in ["shop", "support"] {
         wait_for("the channel to quote the application", PATIENCE, async || {
-            let channel = world.channels(&world.tenant_a).get(name).await?;
+            let channel = env.channels(&env.tenant_a).get(name).await?;
             missing(&channel.status.context("no status")?.conditions, &["Ready=False"])
         })
         .await?;
-        held(&world, name).await?;
+        held(&env, name).await?;
     }
 
     // Nothing at Meta can be done any more; what is declared counts.
-    declare(&world, "shop", "Disconnected").await?;
-    world.channels(&world.tenant_a).delete("shop", &DeleteParams::default()).await?;
-    held(&world, "support").await
+    declare(&env, "shop", "Disconnected").await?;
+    env.channels(&env.tenant_a).delete("shop", &DeleteParams::default()).await?;
+    held(&env, "support").await
 }
 
 /// What nobody uses gets a number, too: without one it could never be deleted.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_and_a_grant_stay_until_they_were_counted_whatever_else_is_wrong_with_them() -> Result<()> {
-    let world = governed_with(|_| ()).await?;
-    let operator = world.operator_with(|operator| {
+    let env = governed_with(|_| ()).await?;
+    let operator = env.operator_with(|operator| {
         operator.policy.count_period = Duration::from_secs(60 * 60);
         operator.policy.app_period = Duration::from_secs(365 * 24 * 60 * 60);
     });
@@ -85,19 +82,19 @@ async fn an_app_and_a_grant_stay_until_they_were_counted_whatever_else_is_wrong_
     let app = |name: &str, more: &str| {
         format!(
             "apiVersion: metachannels.io/v1alpha1\nkind: MetaApp\nmetadata: {{name: {name}, namespace: {}}}\nspec:\n  appId: \"1111000011110000\"\n  appSecretRef: {{name: missing}}\n  {more}\n",
-            world.platform
+            env.platform
         )
     };
-    let elsewhere = grant_manifest(&world).replace("name: acme-grant, namespace", "name: lonely, namespace");
+    let elsewhere = grant_manifest(&env).replace("name: acme-grant, namespace", "name: lonely, namespace");
     let elsewhere = elsewhere.replace("appRef: {name: acme,", "appRef: {name: missing,");
     let manifests = [
         app("acme", "allowedNamespaces: {from: All}"),
         app("paused", "managementPolicy: Pause"),
-        grant_manifest(&world),
+        grant_manifest(&env),
         elsewhere,
     ];
-    world.apply(&manifests.join("---\n")).await?;
-    let (apps, grants) = (world.apps(), grants(&world));
+    env.apply(&manifests.join("---\n")).await?;
+    let (apps, grants) = (env.apps(), grants(&env));
     for name in ["acme", "paused"] {
         protected(&apps, name, UNCOUNTED).await?;
     }
@@ -109,7 +106,7 @@ async fn an_app_and_a_grant_stay_until_they_were_counted_whatever_else_is_wrong_
     let grant_writes = operator.count("status_writes_total", "MetaGrant");
 
     wait_for("the counts", PATIENCE, async || {
-        world.advance(61);
+        env.advance(61);
         for name in ["acme", "paused"] {
             let channels = apps.get(name).await?.status.context("no status")?.channels;
             ensure!(channels == Some(Default::default()), "{name}: {channels:?}");
@@ -135,11 +132,11 @@ async fn an_app_and_a_grant_stay_until_they_were_counted_whatever_else_is_wrong_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_and_a_grant_that_no_operator_has_seen_are_deleted_freely() -> Result<()> {
-    let world = governed_with(|_| ()).await?;
-    world.apply(&[world.app_manifest(), grant_manifest(&world)].join("---\n")).await?;
-    let apps: Api<MetaApp> = world.apps();
+    let env = governed_with(|_| ()).await?;
+    env.apply(&[env.app_manifest(), grant_manifest(&env)].join("---\n")).await?;
+    let apps: Api<MetaApp> = env.apps();
     ensure!(apps.get("acme").await?.status.context("no status")?.observed_generation == -1);
     apps.delete("acme", &DeleteParams::default()).await?;
-    grants(&world).delete("acme-grant", &DeleteParams::default()).await?;
+    grants(&env).delete("acme-grant", &DeleteParams::default()).await?;
     Ok(())
 }

@@ -33,7 +33,7 @@ const ENDS: &str = "2027-02-20T10:12:04Z";
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documents_show_what_kubectl_shows() -> Result<()> {
     static PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
-    let world = World::alone(PLANE.get_or_try_init(ControlPlane::start).await?, |seed| {
+    let env = Env::alone(PLANE.get_or_try_init(ControlPlane::start).await?, |seed| {
         let kiosk: SeedPage = serde_yaml_ng::from_str(&format!("{{id: {KIOSK}, name: Acme Kiosk}}")).unwrap();
         seed.pages.push(kiosk);
         let ends = format!(", data_access_expires_at: {ENDS}");
@@ -41,13 +41,13 @@ async fn the_documents_show_what_kubectl_shows() -> Result<()> {
         seed.tokens.extend(pages.map(|(alias, page)| page_token(alias, page, &ends)));
     })
     .await?;
-    world.set_clock(NOW.parse()?)?;
-    let operator = world.operator_with(|operator| operator.policy.count_period = COUNTED);
-    play(&world, &operator).await?;
+    env.set_clock(NOW.parse()?)?;
+    let operator = env.operator_with(|operator| operator.policy.count_period = COUNTED);
+    play(&env, &operator).await?;
     for document in DOCUMENTS {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
         let text = fs::read_to_string(&path)?;
-        let taken = retaken(&world.kubectl(), &text).await?;
+        let taken = retaken(&env.kubectl(), &text).await?;
         match std::env::var_os("UPDATE_DOCS") {
             Some(_) => fs::write(&path, &taken)?,
             None => ensure!(text == taken, "{document}: {}; `make doc-outputs` writes it", difference(&text, &taken)),
@@ -58,38 +58,35 @@ async fn the_documents_show_what_kubectl_shows() -> Result<()> {
 
 /// Connects four pages. Then one is disconnected by declaration, the person behind another's token changes the password,
 /// and over the last there is a fight.
-async fn play(world: &World, operator: &Running) -> Result<()> {
-    world.put_app().await?;
+async fn play(env: &Env, operator: &Running) -> Result<()> {
+    env.put_app().await?;
     let tenant_a = [("shop", PAGE_A, &*text("shop")), ("support", PAGE_B, &*text("support"))];
-    world.put_channels(&world.tenant_a, &tenant_a).await?;
+    env.put_channels(&env.tenant_a, &tenant_a).await?;
     let tenant_b = [("kiosk", KIOSK, &*text("kiosk")), ("outlet", PAGE_C, &*text("outlet"))];
-    world.put_channels(&world.tenant_b, &tenant_b).await?;
-    for (namespace, name) in [
-        (&world.tenant_a, "shop"),
-        (&world.tenant_a, "support"),
-        (&world.tenant_b, "kiosk"),
-        (&world.tenant_b, "outlet"),
-    ] {
-        world.channel_is(namespace, name, &["Ready=True"]).await?;
+    env.put_channels(&env.tenant_b, &tenant_b).await?;
+    for (namespace, name) in
+        [(&env.tenant_a, "shop"), (&env.tenant_a, "support"), (&env.tenant_b, "kiosk"), (&env.tenant_b, "outlet")]
+    {
+        env.channel_is(namespace, name, &["Ready=True"]).await?;
     }
     let parted = json!({ "spec": { "connection": "Disconnected" } });
-    world.channels(&world.tenant_a).patch("support", &PatchParams::default(), &Patch::Merge(&parted)).await?;
-    world.channel_is(&world.tenant_a, "support", &["Ready=True", "Disconnected=True"]).await?;
-    world.sandbox.invalidate_token("outlet", Invalidation { subcode: Some(460), message: None })?;
-    fight(world, operator).await?;
-    world.channel_is(&world.tenant_b, "outlet", &["Ready=False/PasswordChanged"]).await?;
-    warned(world, &world.tenant_b, &["kiosk RepairFight", "outlet PasswordChanged"]).await?;
+    env.channels(&env.tenant_a).patch("support", &PatchParams::default(), &Patch::Merge(&parted)).await?;
+    env.channel_is(&env.tenant_a, "support", &["Ready=True", "Disconnected=True"]).await?;
+    env.sandbox.invalidate_token("outlet", Invalidation { subcode: Some(460), message: None })?;
+    fight(env, operator).await?;
+    env.channel_is(&env.tenant_b, "outlet", &["Ready=False/PasswordChanged"]).await?;
+    warned(env, &env.tenant_b, &["kiosk RepairFight", "outlet PasswordChanged"]).await?;
     quiet(operator).await?;
-    world.request_look(&world.tenant_a, "shop", NOW).await?;
+    env.request_look(&env.tenant_a, "shop", NOW).await?;
     wait_for("the look that was asked for", PATIENCE, async || {
-        let status = world.channels(&world.tenant_a).get("shop").await?.status.context("no status")?;
+        let status = env.channels(&env.tenant_a).get("shop").await?.status.context("no status")?;
         ensure!(status.last_handled_requested_at.as_deref() == Some(NOW));
         Ok(())
     })
     .await?;
-    world.advance(2);
+    env.advance(2);
     wait_for("the channels to be counted", PATIENCE, async || {
-        let counts = world.apps().get("acme").await?.status.context("no status")?.channels;
+        let counts = env.apps().get("acme").await?.status.context("no status")?.channels;
         let counts = counts.context("not counted")?;
         ensure!((counts.total, counts.connected, counts.expired, counts.disconnected) == (4, 1, 1, 2), "{counts:?}");
         Ok(())
@@ -98,16 +95,16 @@ async fn play(world: &World, operator: &Running) -> Result<()> {
     quiet(operator).await
 }
 
-async fn fight(world: &World, operator: &Running) -> Result<()> {
-    world.sandbox.clear_ledger();
-    let taken = || change_row(world, KIOSK, APP_ID, Some(&["messages".to_owned()]));
+async fn fight(env: &Env, operator: &Running) -> Result<()> {
+    env.sandbox.clear_ledger();
+    let taken = || change_row(env, KIOSK, APP_ID, Some(&["messages".to_owned()]));
     taken()?;
     for (minutes, count) in [(16, 1), (1, 2), (1, 3)] {
-        repaired(world, operator, minutes, PAGE_ROWS, count).await?;
+        repaired(env, operator, minutes, PAGE_ROWS, count).await?;
         taken()?;
     }
-    world.advance(1);
-    world.channel_is(&world.tenant_b, "kiosk", &["Ready=False/RepairFight"]).await.map(|_| ())
+    env.advance(1);
+    env.channel_is(&env.tenant_b, "kiosk", &["Ready=False/RepairFight"]).await.map(|_| ())
 }
 
 /// A document with its pictures taken again.

@@ -21,15 +21,15 @@ fn samples(operator: &Running, metric: &str, namespace: &str, name: &str) -> Vec
 #[tokio::test(flavor = "multi_thread")]
 async fn state_and_expiry_of_each_object_are_shown_while_it_is_there_and_somebody_leads() -> Result<()> {
     let ending = page_token("ending", PAGE_A, &format!(", expires_at: {ENDS}, data_access_expires_at: never"));
-    let world = World::seeded(|seed| seed.tokens.push(ending)).await?;
-    let operator = world.operator();
-    world.put_app().await?;
-    world.put_channels(&world.tenant_a, &[("shop", PAGE_A, &text("ending")), ("outlet", PAGE_C, TOKEN_C)]).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
-    world.channel_is(&world.tenant_a, "outlet", &["Ready=False/PasswordChanged"]).await?;
-    world.app_is(&["Ready=True"]).await?;
+    let env = Env::seeded(|seed| seed.tokens.push(ending)).await?;
+    let operator = env.operator();
+    env.put_app().await?;
+    env.put_channels(&env.tenant_a, &[("shop", PAGE_A, &text("ending")), ("outlet", PAGE_C, TOKEN_C)]).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True"]).await?;
+    env.channel_is(&env.tenant_a, "outlet", &["Ready=False/PasswordChanged"]).await?;
+    env.app_is(&["Ready=True"]).await?;
     // The watch brings what was written.
-    let of = |metric: &str, name: &str| samples(&operator, metric, &world.tenant_a, name);
+    let of = |metric: &str, name: &str| samples(&operator, metric, &env.tenant_a, name);
     wait_for("the states", PATIENCE, async || {
         let found = ["shop", "outlet"].map(|name| of("channel_connection", name));
         ensure!(found == [["connection=\"Connected\" 1.0"], ["connection=\"Expired\" 1.0"]], "{found:?}");
@@ -38,12 +38,12 @@ async fn state_and_expiry_of_each_object_are_shown_while_it_is_there_and_somebod
     .await?;
     assert_eq!(of("ready", "shop"), ["kind=\"FacebookChannel\",reason=\"ReconcileSucceeded\" 1.0"]);
     assert_eq!(of("ready", "outlet"), ["kind=\"FacebookChannel\",reason=\"PasswordChanged\" 0.0"]);
-    let app = samples(&operator, "ready", &world.platform, "acme");
+    let app = samples(&operator, "ready", &env.platform, "acme");
     assert_eq!(app, ["kind=\"MetaApp\",reason=\"ReconcileSucceeded\" 1.0"]);
     let end = ENDS.parse::<jiff::Timestamp>()?.as_second();
     assert_eq!(of("channel_expiry_timestamp_seconds", "shop"), [format!("{end}.0")]);
 
-    world.channels(&world.tenant_a).delete("outlet", &Default::default()).await?;
+    env.channels(&env.tenant_a).delete("outlet", &Default::default()).await?;
     wait_for("the gauges of the deleted channel to go", PATIENCE, async || {
         let text = operator.metrics.text();
         ensure!(!text.contains("outlet"), "{text}");
@@ -61,15 +61,15 @@ async fn state_and_expiry_of_each_object_are_shown_while_it_is_there_and_somebod
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_age_of_the_oldest_answer_grows_until_everybody_is_answered_about() -> Result<()> {
-    let world = World::new().await?;
-    let operator = world.operator();
-    connected(&world).await?;
+    let env = Env::new().await?;
+    let operator = env.operator();
+    connected(&env).await?;
     // A channel that is known to be broken is asked about less often; its age does not count.
-    world.put_channel(&world.tenant_b, "outlet", PAGE_C, TOKEN_C).await?;
-    world.channel_is(&world.tenant_b, "outlet", &["Ready=False/PasswordChanged"]).await?;
+    env.put_channel(&env.tenant_b, "outlet", PAGE_C, TOKEN_C).await?;
+    env.channel_is(&env.tenant_b, "outlet", &["Ready=False/PasswordChanged"]).await?;
     let age = || operator.gauge("longest_unverified_seconds{kind=\"FacebookChannel\"} ");
     for _ in 0..3 {
-        advance_and_sweep(&world, &operator, 16).await?;
+        advance_and_sweep(&env, &operator, 16).await?;
     }
     let period = f64::from(16 * 60);
     let recent = async || {
@@ -80,14 +80,14 @@ async fn the_age_of_the_oldest_answer_grows_until_everybody_is_answered_about() 
         .await
     };
     recent().await?;
-    world.sandbox.add_fault(fault(&format!("{{match: {{page: {PAGE_A}}}, do: html}}")));
+    env.sandbox.add_fault(fault(&format!("{{match: {{page: {PAGE_A}}}, do: html}}")));
     for _ in 0..2 {
-        advance_and_sweep(&world, &operator, 16).await?;
+        advance_and_sweep(&env, &operator, 16).await?;
     }
     assert!(age() > period, "{}", age());
     let open = operator.gauge("longest_unanswered_seconds{kind=\"FacebookChannel\"} ");
     assert!(open > 0.0 && open < 3.0 * period, "{open}");
-    world.sandbox.clear_faults();
-    advance_and_sweep(&world, &operator, 16).await?;
+    env.sandbox.clear_faults();
+    advance_and_sweep(&env, &operator, 16).await?;
     recent().await
 }

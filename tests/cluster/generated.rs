@@ -15,11 +15,11 @@ use crate::support::observe::*;
 async fn whatever_stands_in_an_answer_no_pass_panics_and_all_heals_by_itself() -> Result<()> {
     let values = odd_values();
     let rounds = std::env::var("ANSWERS").ok().and_then(|many| many.parse().ok()).unwrap_or(1_usize);
-    let world = World::seeded(|seed| add_pages(seed, values.len())).await?;
-    let operator = world.operator_with(|operator| operator.policy.token_period = Duration::from_secs(15 * 60));
-    let names = connect_pages(&world, values.len()).await?;
-    world.put_channel(&world.tenant_b, "shop", PAGE_A, TOKEN_A).await?;
-    let other = world.channel_is(&world.tenant_b, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
+    let env = Env::seeded(|seed| add_pages(seed, values.len())).await?;
+    let operator = env.operator_with(|operator| operator.policy.token_period = Duration::from_secs(15 * 60));
+    let names = connect_pages(&env, values.len()).await?;
+    env.put_channel(&env.tenant_b, "shop", PAGE_A, TOKEN_A).await?;
+    let other = env.channel_is(&env.tenant_b, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     let (mut answers, mut asked) = (0, 0);
     for _ in 0..rounds {
         for (template, at, members) in ODD_MEMBERS {
@@ -35,27 +35,27 @@ async fn whatever_stands_in_an_answer_no_pass_panics_and_all_heals_by_itself() -
                         page: Some(page.parse()?),
                         ..FaultMatch::default()
                     };
-                    world.sandbox.add_fault(Fault::new(matching, FaultEffect::Edit(OneOrMore::One(edit))));
+                    env.sandbox.add_fault(Fault::new(matching, FaultEffect::Edit(OneOrMore::One(edit))));
                 }
                 asked += 1;
                 for (name, _) in &names {
-                    world.request_look(&world.tenant_a, name, &asked.to_string()).await?;
+                    env.request_look(&env.tenant_a, name, &asked.to_string()).await?;
                 }
-                advance_and_sweep(&world, &operator, 16).await?;
-                answers += world.sandbox.faults().iter().map(|it| it.matched).sum::<u64>();
-                world.sandbox.clear_faults();
+                advance_and_sweep(&env, &operator, 16).await?;
+                answers += env.sandbox.faults().iter().map(|it| it.matched).sum::<u64>();
+                env.sandbox.clear_faults();
                 ensure!(!operator.metrics.text().contains("panics_total{"), "{template} {at} {member}");
             }
         }
     }
     println!("{answers} answers");
     for (name, _) in &names {
-        world.request_look(&world.tenant_a, name, "healed").await?;
+        env.request_look(&env.tenant_a, name, "healed").await?;
     }
     wait_for("all to heal", PATIENCE, async || {
-        world.advance(16);
+        env.advance(16);
         for (name, _) in &names {
-            let channel = world.channels(&world.tenant_a).get(name).await?;
+            let channel = env.channels(&env.tenant_a).get(name).await?;
             let conditions = channel.status.unwrap_or_default().conditions;
             ensure!(conditions.iter().any(|it| it.type_ == "Ready" && it.status == "True"), "{name}: {conditions:?}");
         }
@@ -63,7 +63,7 @@ async fn whatever_stands_in_an_answer_no_pass_panics_and_all_heals_by_itself() -
     })
     .await?;
     // Who got no such answer noticed nothing.
-    let later = world.channel_is(&world.tenant_b, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
+    let later = env.channel_is(&env.tenant_b, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     assert_eq!(other.status.unwrap_or_default().conditions, later.status.unwrap_or_default().conditions);
     Ok(())
 }

@@ -14,41 +14,41 @@ use crate::support::subscriptions::methods;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_before_a_grant_works_is_named_and_waited_for() -> Result<()> {
-    let world = World::seeded(person_manages_pages).await?;
-    let _operator = world.operator();
-    let [shop, _] = channels(&world);
-    world.apply(&shop).await?;
+    let env = Env::seeded(person_manages_pages).await?;
+    let _operator = env.operator();
+    let [shop, _] = channels(&env);
+    env.apply(&shop).await?;
     let waiting =
         |reason: &str| [format!("Ready=False/{reason}"), "Reconciling=True".to_owned(), "!Stalled".to_owned()];
     let is = async |reason: &str| {
         let expected = waiting(reason);
         let expected: Vec<_> = expected.iter().map(String::as_str).collect();
-        world.channel_is(&world.tenant_a, "shop", &expected).await
+        env.channel_is(&env.tenant_a, "shop", &expected).await
     };
     is("GrantNotFound").await?;
-    world.apply(&grant_manifest(&world)).await?;
+    env.apply(&grant_manifest(&env)).await?;
     is("AppNotFound").await?;
-    let [app, seed, _] = secrets(&world);
-    world.apply(&[world.app_manifest(), app].join("---\n")).await?;
+    let [app, seed, _] = secrets(&env);
+    env.apply(&[env.app_manifest(), app].join("---\n")).await?;
     let channel = is("GrantNotReady").await?;
     let status = channel.status.unwrap();
     let message = sentence(&status.conditions).unwrap();
     assert!(message.contains("SecretUnavailable") && message.contains("acme-grant"), "{message}");
-    world.apply(&seed).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
-    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    env.apply(&seed).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
+    assert_eq!(warnings(&env, &env.tenant_a).await?, [""; 0]);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_leaves_the_grant_is_cut_off_and_comes_back_without_a_touch() -> Result<()> {
-    let world = World::seeded(person_manages_pages).await?;
-    let operator = world.operator();
-    connected(&world, &operator).await?;
-    published(&world).await?;
-    let record = world.record(&world.tenant_a);
-    regrant(&world, &[PAGE_B])?;
-    look_at_grant(&world, "once").await?;
+    let env = Env::seeded(person_manages_pages).await?;
+    let operator = env.operator();
+    connected(&env, &operator).await?;
+    published(&env).await?;
+    let record = env.record(&env.tenant_a);
+    regrant(&env, &[PAGE_B])?;
+    look_at_grant(&env, "once").await?;
     let cut = [
         "Ready=False/NotInGrant",
         "Authorized=False/NotInGrant",
@@ -58,21 +58,21 @@ async fn a_page_that_leaves_the_grant_is_cut_off_and_comes_back_without_a_touch(
         "Claimed=True",
         "Stalled=True",
     ];
-    let shop = world.channel_is(&world.tenant_a, "shop", &cut).await?;
+    let shop = env.channel_is(&env.tenant_a, "shop", &cut).await?;
     assert_eq!(shop.status.unwrap().published_secret_name, None);
-    withdrawn(&world).await?;
-    warned(&world, &world.tenant_a, &["acme-grant GrantShrunk", "shop NotInGrant"]).await?;
-    let notes = notes(&world, &world.tenant_a, "GrantShrunk", |_| true).await?;
+    withdrawn(&env).await?;
+    warned(&env, &env.tenant_a, &["acme-grant GrantShrunk", "shop NotInGrant"]).await?;
+    let notes = notes(&env, &env.tenant_a, "GrantShrunk", |_| true).await?;
     assert!(notes.iter().all(|note| note.contains(PAGE_A) && !note.contains(PAGE_B)), "{notes:?}");
     quiet(&operator).await?;
-    assert_eq!(made_about(&world, "user").len(), 1, "one debug_token for all channels of the grant");
-    assert_eq!(world.requests("GET", DEBUG_TOKEN).len(), 1);
-    assert_eq!(world.writes(), []);
+    assert_eq!(made_about(&env, "user").len(), 1, "one debug_token for all channels of the grant");
+    assert_eq!(env.requests("GET", DEBUG_TOKEN).len(), 1);
+    assert_eq!(env.writes(), []);
 
-    regrant(&world, &[PAGE_A, PAGE_B])?;
-    look_at_grant(&world, "twice").await?;
-    both_are(&world, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
-    published(&world).await?;
+    regrant(&env, &[PAGE_A, PAGE_B])?;
+    look_at_grant(&env, "twice").await?;
+    both_are(&env, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
+    published(&env).await?;
     quiet(&operator).await?;
     for version in record.versions().into_iter().filter(|it| it.name_any() == "support") {
         let status = version.status.unwrap();
@@ -83,26 +83,26 @@ async fn a_page_that_leaves_the_grant_is_cut_off_and_comes_back_without_a_touch(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_role_is_found_in_the_listing_and_wakes_the_channel_of_that_page_alone() -> Result<()> {
-    let world = World::seeded(person_manages_pages).await?;
-    let operator = world.operator();
-    connected(&world, &operator).await?;
-    let (passes, support) = (operator.passes("FacebookChannel"), version(&world, "support").await?);
-    change_tasks(&world, PAGE_A, "[ANALYZE]")?;
-    look_at_grant(&world, "once").await?;
+    let env = Env::seeded(person_manages_pages).await?;
+    let operator = env.operator();
+    connected(&env, &operator).await?;
+    let (passes, support) = (operator.passes("FacebookChannel"), version(&env, "support").await?);
+    change_tasks(&env, PAGE_A, "[ANALYZE]")?;
+    look_at_grant(&env, "once").await?;
     quiet(&operator).await?;
     assert_eq!(operator.passes("FacebookChannel"), passes, "one list is no lost role");
-    world.advance(1);
+    env.advance(1);
     let lost = ["Ready=False/RoleLost", "Disconnected=True/RoleLost", "Expired=False", "Claimed=True"];
-    let shop = world.channel_is(&world.tenant_a, "shop", &lost).await?;
+    let shop = env.channel_is(&env.tenant_a, "shop", &lost).await?;
     assert!(sentence(&shop.status.unwrap().conditions).unwrap().contains("MESSAGING and MODERATE"));
     quiet(&operator).await?;
     // What it finds may come to it in two parts.
     let woken = operator.passes("FacebookChannel") - passes;
     assert!((1..=2).contains(&woken), "{woken} passes");
-    assert_eq!(version(&world, "support").await?, support);
-    change_tasks(&world, PAGE_A, "[MESSAGING, MODERATE]")?;
-    look_at_grant(&world, "twice").await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
+    assert_eq!(version(&env, "support").await?, support);
+    change_tasks(&env, PAGE_A, "[MESSAGING, MODERATE]")?;
+    look_at_grant(&env, "twice").await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     Ok(())
 }
 
@@ -110,86 +110,85 @@ async fn a_lost_role_is_found_in_the_listing_and_wakes_the_channel_of_that_page_
 async fn a_role_that_is_given_back_is_found_within_two_hours_by_one_look_of_the_grant() -> Result<()> {
     // None at all, and too few: the list has the page without a token, or lacks it; or says so itself.
     for tasks in ["[]", "[ANALYZE]"] {
-        let world = World::seeded(person_manages_pages).await?;
-        let operator = world.operator();
-        connected(&world, &operator).await?;
-        change_tasks(&world, PAGE_A, tasks)?;
-        change_tasks(&world, PAGE_B, tasks)?;
-        look_at_grant(&world, "once").await?;
+        let env = Env::seeded(person_manages_pages).await?;
+        let operator = env.operator();
+        connected(&env, &operator).await?;
+        change_tasks(&env, PAGE_A, tasks)?;
+        change_tasks(&env, PAGE_B, tasks)?;
+        look_at_grant(&env, "once").await?;
         for _ in 0..3 {
             quiet(&operator).await?;
-            world.advance(2);
+            env.advance(2);
         }
-        both_are(&world, &["Ready=False", "Connected=False", "Stalled=True"]).await?;
+        both_are(&env, &["Ready=False", "Connected=False", "Stalled=True"]).await?;
         quiet(&operator).await?;
-        world.sandbox.clear_ledger();
+        env.sandbox.clear_ledger();
         // As long as it is not given back, one look each two hours finds that out for all, and nothing is written.
-        let before = versions(&world).await?;
+        let before = versions(&env).await?;
         for _ in 0..24 {
-            advance_and_sweep(&world, &operator, 15).await?;
+            advance_and_sweep(&env, &operator, 15).await?;
         }
-        let lists = world.requests("GET", ACCOUNTS).len();
+        let lists = env.requests("GET", ACCOUNTS).len();
         assert!((3..=4).contains(&lists), "{tasks}: {lists} lists in six hours");
-        assert_eq!(versions(&world).await?, before, "{tasks}");
+        assert_eq!(versions(&env).await?, before, "{tasks}");
 
-        change_tasks(&world, PAGE_A, "[MESSAGING, MODERATE]")?;
-        change_tasks(&world, PAGE_B, "[MESSAGING, MODERATE]")?;
+        change_tasks(&env, PAGE_A, "[MESSAGING, MODERATE]")?;
+        change_tasks(&env, PAGE_B, "[MESSAGING, MODERATE]")?;
         for _ in 0..8 {
-            advance_and_sweep(&world, &operator, 15).await?;
+            advance_and_sweep(&env, &operator, 15).await?;
         }
-        both_are(&world, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
+        both_are(&env, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
         // Then there is nothing to be asked of the grant before its own slot.
         quiet(&operator).await?;
-        world.sandbox.clear_ledger();
+        env.sandbox.clear_ledger();
         for _ in 0..10 {
-            advance_and_sweep(&world, &operator, 15).await?;
+            advance_and_sweep(&env, &operator, 15).await?;
         }
-        assert_eq!(world.requests("GET", ACCOUNTS).len(), 0, "{tasks}");
+        assert_eq!(env.requests("GET", ACCOUNTS).len(), 0, "{tasks}");
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_refuses_its_token_for_a_lost_role_gets_another_one_within_two_hours() -> Result<()> {
-    let world = World::seeded(person_manages_pages).await?;
-    let operator = world.operator();
-    connected(&world, &operator).await?;
+    let env = Env::seeded(person_manages_pages).await?;
+    let operator = env.operator();
+    connected(&env, &operator).await?;
     // The list does not know of it; the page refuses whatever token it gave.
     let error = "{graph_error: {code: 190, subcode: 492, message: x}}";
-    world.sandbox.add_fault(fault(&format!("{{match: {{page: {PAGE_A}}}, do: {error}}}")));
-    advance_and_sweep(&world, &operator, 16).await?;
-    advance_and_sweep(&world, &operator, 2).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=False/RoleLost", "Stalled=True"]).await?;
-    world.channel_is(&world.tenant_a, "support", &["Ready=True", "Connected=True"]).await?;
+    env.sandbox.add_fault(fault(&format!("{{match: {{page: {PAGE_A}}}, do: {error}}}")));
+    advance_and_sweep(&env, &operator, 16).await?;
+    advance_and_sweep(&env, &operator, 2).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=False/RoleLost", "Stalled=True"]).await?;
+    env.channel_is(&env.tenant_a, "support", &["Ready=True", "Connected=True"]).await?;
     quiet(&operator).await?;
-    world.sandbox.clear_ledger();
+    env.sandbox.clear_ledger();
     for _ in 0..24 {
-        advance_and_sweep(&world, &operator, 15).await?;
+        advance_and_sweep(&env, &operator, 15).await?;
     }
-    let (lists, probes) =
-        (world.requests("GET", ACCOUNTS).len(), methods(&world, "/{version}/{page-id}", PAGE_A).len());
+    let (lists, probes) = (env.requests("GET", ACCOUNTS).len(), methods(&env, "/{version}/{page-id}", PAGE_A).len());
     assert!((3..=4).contains(&lists) && probes <= 8, "{lists} lists, {probes} probes in six hours");
-    world.sandbox.clear_faults();
+    env.sandbox.clear_faults();
     for _ in 0..8 {
-        advance_and_sweep(&world, &operator, 15).await?;
+        advance_and_sweep(&env, &operator, 15).await?;
     }
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     Ok(())
 }
 
-fn change_tasks(world: &World, page: &str, tasks: &str) -> Result<()> {
+fn change_tasks(env: &Env, page: &str, tasks: &str) -> Result<()> {
     let tasks = serde_yaml_ng::from_str(&format!("{PERSON}: {tasks}"))?;
-    world.sandbox.change_page(page, PageChange { tasks, ..PageChange::default() })?;
+    env.sandbox.change_page(page, PageChange { tasks, ..PageChange::default() })?;
     Ok(())
 }
 
-async fn version(world: &World, name: &str) -> Result<Option<String>> {
-    Ok(world.channels(&world.tenant_a).get(name).await?.resource_version())
+async fn version(env: &Env, name: &str) -> Result<Option<String>> {
+    Ok(env.channels(&env.tenant_a).get(name).await?.resource_version())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_ends_is_told_once_and_its_channels_wait_without_a_probe() -> Result<()> {
-    let world = World::seeded(|seed| {
+    let env = Env::seeded(|seed| {
         person_manages_pages(seed);
         let another = "{alias: later, token: EAAtest-later-000000000000000000, kind: user, app: 1111000011110000, user: 6600000000000002, scopes: [pages_show_list, pages_manage_metadata, pages_messaging], expires_at: +59d, issued_at: -1h}";
         seed.tokens.push(serde_yaml_ng::from_str(another).unwrap());
@@ -202,13 +201,13 @@ async fn a_grant_that_ends_is_told_once_and_its_channels_wait_without_a_probe() 
         }
     })
     .await?;
-    let operator = world.operator();
-    connected(&world, &operator).await?;
-    let record = world.record(&world.tenant_a);
+    let operator = env.operator();
+    connected(&env, &operator).await?;
+    let record = env.record(&env.tenant_a);
     let change = PersonChange { password_changed: true, ..PersonChange::default() };
-    world.sandbox.change_person(PERSON, change)?;
+    env.sandbox.change_person(PERSON, change)?;
     // It is found when the pages are checked in their slots: nobody asks the grant.
-    advance_and_sweep(&world, &operator, 16).await?;
+    advance_and_sweep(&env, &operator, 16).await?;
     let waiting = [
         "Ready=False/GrantNotReady",
         "Authorized=False/GrantNotReady",
@@ -216,15 +215,15 @@ async fn a_grant_that_ends_is_told_once_and_its_channels_wait_without_a_probe() 
         "Reconciling=True",
         "!Stalled",
     ];
-    both_are(&world, &waiting).await?;
-    let grant = grant_is(&world, &["Ready=False/PasswordChanged", "Valid=False", "Stalled=True"]).await?;
+    both_are(&env, &waiting).await?;
+    let grant = grant_is(&env, &["Ready=False/PasswordChanged", "Valid=False", "Stalled=True"]).await?;
     let told = sentence(&grant.status.unwrap().conditions).unwrap().to_owned();
-    let shop = world.channels(&world.tenant_a).get("shop").await?;
+    let shop = env.channels(&env.tenant_a).get("shop").await?;
     let status = shop.status.unwrap();
     assert!(sentence(&status.conditions).unwrap().contains("PasswordChanged"), "{told}");
     assert_eq!(status.connection, Connection::Expired);
-    warned(&world, &world.tenant_a, &["acme-grant PasswordChanged"]).await?;
-    published(&world).await?;
+    warned(&env, &env.tenant_a, &["acme-grant PasswordChanged"]).await?;
+    published(&env).await?;
     for version in record.versions() {
         let status = version.status.unwrap();
         let authorized = status.conditions.iter().find(|it| it.type_ == "Authorized").unwrap();
@@ -235,121 +234,119 @@ async fn a_grant_that_ends_is_told_once_and_its_channels_wait_without_a_probe() 
 
     // The channels do not probe while the grant does not work.
     quiet(&operator).await?;
-    world.sandbox.clear_ledger();
+    env.sandbox.clear_ledger();
     for _ in 0..3 {
-        advance_and_sweep(&world, &operator, 50).await?;
+        advance_and_sweep(&env, &operator, 50).await?;
     }
     let about_pages =
-        world.sandbox.ledger().into_iter().filter(|it| it.node.is_some() && it.template.as_deref() != Some(ACCOUNTS));
+        env.sandbox.ledger().into_iter().filter(|it| it.node.is_some() && it.template.as_deref() != Some(ACCOUNTS));
     let about_pages: Vec<_> =
         about_pages.filter(|it| [PAGE_A, PAGE_B].contains(&it.node.as_deref().unwrap_or_default())).collect();
     assert_eq!(about_pages, []);
-    warned(&world, &world.tenant_a, &["acme-grant PasswordChanged"]).await?;
+    warned(&env, &env.tenant_a, &["acme-grant PasswordChanged"]).await?;
 
     // A new seed heals everything without a touch.
-    let seed =
-        secret_manifest(&world.tenant_a, "acme-grant", "grant-token", "token", "EAAtest-later-000000000000000000");
-    world.apply(&seed).await?;
-    both_are(&world, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
-    let shop = world.channels(&world.tenant_a).get("shop").await?;
+    let seed = secret_manifest(&env.tenant_a, "acme-grant", "grant-token", "token", "EAAtest-later-000000000000000000");
+    env.apply(&seed).await?;
+    both_are(&env, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
+    let shop = env.channels(&env.tenant_a).get("shop").await?;
     assert_eq!(shop.status.unwrap().authorization.unwrap().grantor_id.as_deref(), Some("6600000000000002"));
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_refuses_the_token_it_is_given_has_the_grant_look_before_it_is_to_blame() -> Result<()> {
-    let world = World::seeded(person_manages_pages).await?;
-    let operator = world.operator();
-    connected(&world, &operator).await?;
-    let before = versions(&world).await?;
+    let env = Env::seeded(person_manages_pages).await?;
+    let operator = env.operator();
+    connected(&env, &operator).await?;
+    let before = versions(&env).await?;
     let refuse = |times: &str| {
         let error = "{graph_error: {code: 190, subcode: 460, message: x}}";
-        world.sandbox.add_fault(fault(&format!("{{match: {{page: {PAGE_A}}}, {times}do: {error}}}")));
+        env.sandbox.add_fault(fault(&format!("{{match: {{page: {PAGE_A}}}, {times}do: {error}}}")));
     };
     // Once: the grant looks, finds nothing wrong with it, and neither does the page then.
     refuse("times: 2, ");
-    advance_and_sweep(&world, &operator, 16).await?;
-    assert_eq!(made_about(&world, "user").len(), 1);
-    assert_eq!(world.requests("GET", ACCOUNTS).len(), 1);
-    advance_and_sweep(&world, &operator, 2).await?;
-    assert_eq!(versions(&world).await?, before);
-    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    advance_and_sweep(&env, &operator, 16).await?;
+    assert_eq!(made_about(&env, "user").len(), 1);
+    assert_eq!(env.requests("GET", ACCOUNTS).len(), 1);
+    advance_and_sweep(&env, &operator, 2).await?;
+    assert_eq!(versions(&env).await?, before);
+    assert_eq!(warnings(&env, &env.tenant_a).await?, [""; 0]);
 
     // Again and again, whatever the grant says: then it is about this page, and the other one has nothing to do with it.
     refuse("");
-    advance_and_sweep(&world, &operator, 16).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Connected=True"]).await?;
-    advance_and_sweep(&world, &operator, 2).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=False/PasswordChanged", "Expired=True"]).await?;
-    world.channel_is(&world.tenant_a, "support", &["Ready=True", "Connected=True"]).await?;
-    grant_is(&world, &["Ready=True"]).await?;
+    advance_and_sweep(&env, &operator, 16).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True", "Connected=True"]).await?;
+    advance_and_sweep(&env, &operator, 2).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=False/PasswordChanged", "Expired=True"]).await?;
+    env.channel_is(&env.tenant_a, "support", &["Ready=True", "Connected=True"]).await?;
+    grant_is(&env, &["Ready=True"]).await?;
     quiet(&operator).await?;
-    world.sandbox.clear_ledger();
+    env.sandbox.clear_ledger();
     for _ in 0..12 {
-        advance_and_sweep(&world, &operator, 120).await?;
+        advance_and_sweep(&env, &operator, 120).await?;
     }
     let probes =
-        world.requests("GET", "/{version}/{page-id}").into_iter().filter(|it| it.node.as_deref() == Some(PAGE_A));
+        env.requests("GET", "/{version}/{page-id}").into_iter().filter(|it| it.node.as_deref() == Some(PAGE_A));
     let probes = probes.count();
     assert!((1..=13).contains(&probes), "{probes} probes in a day");
-    world.sandbox.clear_faults();
-    advance_and_sweep(&world, &operator, 125).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Connected=True"]).await?;
+    env.sandbox.clear_faults();
+    advance_and_sweep(&env, &operator, 125).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True", "Connected=True"]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_doubted_while_nobody_bears_witness_is_not_known_and_heals_by_itself() -> Result<()> {
-    let world = World::seeded(person_manages_pages).await?;
-    let operator = world.operator();
-    connected(&world, &operator).await?;
+    let env = Env::seeded(person_manages_pages).await?;
+    let operator = env.operator();
+    connected(&env, &operator).await?;
     let doubt = format!("{{match: {{page: {PAGE_A}}}, do: {{graph_error: {{code: 190, message: x}}}}}}");
-    world.sandbox.add_fault(fault(&doubt));
-    world
-        .sandbox
+    env.sandbox.add_fault(fault(&doubt));
+    env.sandbox
         .add_fault(fault(&format!("{{match: {{template: '{DEBUG_TOKEN}'}}, do: {{status: {{code: 500, body: x}}}}}}")));
-    advance_and_sweep(&world, &operator, 16).await?;
+    advance_and_sweep(&env, &operator, 16).await?;
     let unknown = ["Ready=Unknown/GraphUnavailable", "Connected=Unknown", "Authorized=Unknown", "Reconciling=True"];
-    world.channel_is(&world.tenant_a, "shop", &unknown).await?;
-    world.channel_is(&world.tenant_a, "support", &["Ready=True", "Connected=True"]).await?;
-    world.sandbox.clear_faults();
-    world.advance(6);
-    both_are(&world, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
-    assert_eq!(warnings(&world, &world.tenant_a).await?, [""; 0]);
+    env.channel_is(&env.tenant_a, "shop", &unknown).await?;
+    env.channel_is(&env.tenant_a, "support", &["Ready=True", "Connected=True"]).await?;
+    env.sandbox.clear_faults();
+    env.advance(6);
+    both_are(&env, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
+    assert_eq!(warnings(&env, &env.tenant_a).await?, [""; 0]);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_asks_about_the_grant_and_about_no_page() -> Result<()> {
-    let world = World::seeded(person_manages_pages).await?;
-    let operator = world.operator();
-    connected(&world, &operator).await?;
+    let env = Env::seeded(person_manages_pages).await?;
+    let operator = env.operator();
+    connected(&env, &operator).await?;
     operator.stop().await;
-    let before = versions(&world).await?;
-    let secret = published(&world).await?.resource_version();
-    let operator = world.operator();
+    let before = versions(&env).await?;
+    let secret = published(&env).await?.resource_version();
+    let operator = env.operator();
     awake(&operator).await?;
-    grant_is(&world, &["Ready=True"]).await?;
+    grant_is(&env, &["Ready=True"]).await?;
     wait_for("the listing", PATIENCE, async || {
-        ensure!(world.sandbox.ledger().iter().any(|it| it.template.as_deref() == Some(ACCOUNTS)));
+        ensure!(env.sandbox.ledger().iter().any(|it| it.template.as_deref() == Some(ACCOUNTS)));
         Ok(())
     })
     .await?;
     quiet(&operator).await?;
-    let about_pages = |world: &World| {
-        let ledger = world.sandbox.ledger().into_iter();
+    let about_pages = |env: &Env| {
+        let ledger = env.sandbox.ledger().into_iter();
         ledger.filter(|it| [PAGE_A, PAGE_B].contains(&it.node.as_deref().unwrap_or_default())).count()
     };
-    assert_eq!(about_pages(&world), 0);
-    assert_eq!(versions(&world).await?, before);
+    assert_eq!(about_pages(&env), 0);
+    assert_eq!(versions(&env).await?, before);
     // The ring goes on with tokens from memory, and reads no Secret for it; that with the published token is looked into once.
     let reads = operator.gauge("secret_reads_total");
     for _ in 0..2 {
-        advance_and_sweep(&world, &operator, 16).await?;
+        advance_and_sweep(&env, &operator, 16).await?;
     }
-    assert!(about_pages(&world) >= 4, "{}", about_pages(&world));
-    assert_eq!(versions(&world).await?, before);
+    assert!(about_pages(&env) >= 4, "{}", about_pages(&env));
+    assert_eq!(versions(&env).await?, before);
     assert_eq!(operator.gauge("secret_reads_total"), reads + 1.0);
-    assert_eq!(published(&world).await?.resource_version(), secret);
+    assert_eq!(published(&env).await?.resource_version(), secret);
     Ok(())
 }

@@ -21,9 +21,9 @@ use crate::support::webhook_calls::{BODY, Caller, signature};
 const NEW: &str = "sandbox-app-secret-1111111111111111";
 
 /// An application in a namespace, with this app secret, that the gateway was told of.
-async fn put_app(world: &World, namespace: &str, secret: &str) -> Result<()> {
-    world.apply(&world.app_manifest().replace(&world.platform, namespace)).await?;
-    world.tell_gateway(namespace, &[("app-secret", secret)]).await
+async fn put_app(env: &Env, namespace: &str, secret: &str) -> Result<()> {
+    env.apply(&env.app_manifest().replace(&env.platform, namespace)).await?;
+    env.tell_gateway(namespace, &[("app-secret", secret)]).await
 }
 
 /// Waits for the answer to an event that is signed with this.
@@ -46,40 +46,39 @@ async fn is_ready(ready: &Readiness) -> Result<()> {
 }
 
 /// Rights of a gateway in one namespace.
-fn role(world: &World, namespace: &str, account: &str) -> String {
+fn role(env: &Env, namespace: &str, account: &str) -> String {
     format!(
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: {account}, namespace: {namespace}}}\nrules:\n  - {{apiGroups: [metachannels.io], resources: [metaapps, metagrants], verbs: [list, watch]}}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {account}, namespace: {namespace}}}\nroleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {account}}}\nsubjects: [{{kind: ServiceAccount, name: {account}, namespace: {}}}]\n",
-        world.inbox
+        env.inbox
     )
 }
 
 /// An account with the rights of a gateway in all watched namespaces but the last.
-async fn partial(world: &World) -> Result<Account> {
-    let scopes = [world.platform.clone(), world.tenant_a.clone()];
-    Account::new(world.plane, &world.inbox, "partial", &rights(&scopes, GATEWAY, &[(GATEWAY_MAILBOX, &world.inbox)]))
-        .await
+async fn partial(env: &Env) -> Result<Account> {
+    let scopes = [env.platform.clone(), env.tenant_a.clone()];
+    Account::new(env.plane, &env.inbox, "partial", &rights(&scopes, GATEWAY, &[(GATEWAY_MAILBOX, &env.inbox)])).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_may_not_be_listed_keeps_the_gateway_of_the_others_neither_unready_nor_silent() -> Result<()> {
-    let world = World::new().await?;
-    for namespace in [&world.platform, &world.tenant_b] {
-        put_app(&world, namespace, APP_SECRET).await?;
+    let env = Env::new().await?;
+    for namespace in [&env.platform, &env.tenant_b] {
+        put_app(&env, namespace, APP_SECRET).await?;
     }
-    let account = partial(&world).await?;
-    let (gateway, url, ready) = world.gateway_by(&account.client).await?;
+    let account = partial(&env).await?;
+    let (gateway, url, ready) = env.gateway_by(&account.client).await?;
     is_ready(&ready).await?;
     let caller = Caller::at(url);
-    answers(&caller, &world.platform, APP_SECRET, StatusCode::OK).await?;
-    answers(&caller, &world.platform, NEW, StatusCode::FORBIDDEN).await?;
-    answers(&caller, &world.tenant_a, APP_SECRET, StatusCode::FORBIDDEN).await?;
+    answers(&caller, &env.platform, APP_SECRET, StatusCode::OK).await?;
+    answers(&caller, &env.platform, NEW, StatusCode::FORBIDDEN).await?;
+    answers(&caller, &env.tenant_a, APP_SECRET, StatusCode::FORBIDDEN).await?;
     // Meta comes again for what is not known, and for nothing else.
-    answers(&caller, &world.tenant_b, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
+    answers(&caller, &env.tenant_b, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
     answers(&caller, "not-watched", APP_SECRET, StatusCode::FORBIDDEN).await?;
-    let (status, _) = caller.get(&format!("/webhooks/{}/acme?hub.mode=subscribe", world.tenant_b)).await?;
+    let (status, _) = caller.get(&format!("/webhooks/{}/acme?hub.mode=subscribe", env.tenant_b)).await?;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     for (namespace, expected) in
-        [(&world.tenant_b, StatusCode::SERVICE_UNAVAILABLE), (&world.tenant_a, StatusCode::NOT_FOUND)]
+        [(&env.tenant_b, StatusCode::SERVICE_UNAVAILABLE), (&env.tenant_a, StatusCode::NOT_FOUND)]
     {
         assert_eq!(
             caller.get(&format!("/oauth/{namespace}/acme/YS1yYW5kb20tYWRkcmVzcw/start")).await?.0,
@@ -87,12 +86,12 @@ async fn a_namespace_that_may_not_be_listed_keeps_the_gateway_of_the_others_neit
             "{namespace}"
         );
     }
-    let refused = format!("namespaces_refused{{namespace=\"{}\",reason=\"Forbidden\"}}", world.tenant_b);
+    let refused = format!("namespaces_refused{{namespace=\"{}\",reason=\"Forbidden\"}}", env.tenant_b);
     assert_eq!((gateway.gauge(&refused), gateway.gauge("namespaces_refused{")), (1.0, 1.0));
 
-    world.apply(&role(&world, &world.tenant_b, "partial")).await?;
-    answers(&caller, &world.tenant_b, APP_SECRET, StatusCode::OK).await?;
-    answers(&caller, &world.tenant_b, NEW, StatusCode::FORBIDDEN).await?;
+    env.apply(&role(&env, &env.tenant_b, "partial")).await?;
+    answers(&caller, &env.tenant_b, APP_SECRET, StatusCode::OK).await?;
+    answers(&caller, &env.tenant_b, NEW, StatusCode::FORBIDDEN).await?;
     // Its grants are listed when it is their turn.
     wait_for("nothing to be refused", PATIENCE, async || {
         ensure!(gateway.gauge("namespaces_refused{") == 0.0);
@@ -105,25 +104,25 @@ async fn a_namespace_that_may_not_be_listed_keeps_the_gateway_of_the_others_neit
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_the_gateway_was_not_told_of_is_to_come_again_and_takes_nothing_from_others() -> Result<()> {
-    let world = World::new().await?;
-    put_app(&world, &world.platform, APP_SECRET).await?;
-    world.apply(&world.app_manifest().replace(&world.platform, &world.tenant_b)).await?;
-    let caller = Caller::new(&world);
-    answers(&caller, &world.platform, APP_SECRET, StatusCode::OK).await?;
-    answers(&caller, &world.tenant_b, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
-    let challenge = format!("/webhooks/{}/acme?hub.mode=subscribe&hub.verify_token=x&hub.challenge=1", world.tenant_b);
+    let env = Env::new().await?;
+    put_app(&env, &env.platform, APP_SECRET).await?;
+    env.apply(&env.app_manifest().replace(&env.platform, &env.tenant_b)).await?;
+    let caller = Caller::new(&env);
+    answers(&caller, &env.platform, APP_SECRET, StatusCode::OK).await?;
+    answers(&caller, &env.tenant_b, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
+    let challenge = format!("/webhooks/{}/acme?hub.mode=subscribe&hub.verify_token=x&hub.challenge=1", env.tenant_b);
     assert_eq!(caller.get(&challenge).await?.0, StatusCode::SERVICE_UNAVAILABLE);
-    world.tell_gateway(&world.platform, &[("app-secret", NEW)]).await?;
-    answers(&caller, &world.platform, NEW, StatusCode::OK).await?;
-    answers(&caller, &world.platform, APP_SECRET, StatusCode::FORBIDDEN).await?;
+    env.tell_gateway(&env.platform, &[("app-secret", NEW)]).await?;
+    answers(&caller, &env.platform, NEW, StatusCode::OK).await?;
+    answers(&caller, &env.platform, APP_SECRET, StatusCode::FORBIDDEN).await?;
     // Nor does it keep another replica from beginning.
-    let (_gateway, url, ready) = world.gateway_by(&world.gateway_account.client).await?;
+    let (_gateway, url, ready) = env.gateway_by(&env.gateway_account.client).await?;
     is_ready(&ready).await?;
     let other = Caller::at(url);
-    world.tell_gateway(&world.tenant_b, &[("app-secret", NEW)]).await?;
+    env.tell_gateway(&env.tenant_b, &[("app-secret", NEW)]).await?;
     for caller in [&caller, &other] {
-        answers(caller, &world.tenant_b, NEW, StatusCode::OK).await?;
-        answers(caller, &world.tenant_b, APP_SECRET, StatusCode::FORBIDDEN).await?;
+        answers(caller, &env.tenant_b, NEW, StatusCode::OK).await?;
+        answers(caller, &env.tenant_b, APP_SECRET, StatusCode::FORBIDDEN).await?;
     }
     Ok(())
 }
@@ -171,32 +170,32 @@ where
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_gives_no_answer_is_waited_for_a_while_and_answered_with_come_again() -> Result<()> {
-    let world = World::new().await?;
-    put_app(&world, &world.platform, APP_SECRET).await?;
-    let kubeconfig = Kubeconfig::read_from(world.plane.kubeconfig())?;
+    let env = Env::new().await?;
+    put_app(&env, &env.platform, APP_SECRET).await?;
+    let kubeconfig = Kubeconfig::read_from(env.plane.kubeconfig())?;
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     config.proxy_url = None;
-    let client = ClientBuilder::try_from(config)?.with_layer(&Silent(world.tenant_b.clone())).build();
-    let (_gateway, url, ready) = world.gateway_by(&client).await?;
+    let client = ClientBuilder::try_from(config)?.with_layer(&Silent(env.tenant_b.clone())).build();
+    let (_gateway, url, ready) = env.gateway_by(&client).await?;
     let caller = Caller::at(url);
     // Whoever is known is answered at once.
-    answers(&caller, &world.platform, APP_SECRET, StatusCode::OK).await?;
-    answers(&caller, &world.tenant_b, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
+    answers(&caller, &env.platform, APP_SECRET, StatusCode::OK).await?;
+    answers(&caller, &env.tenant_b, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
     is_ready(&ready).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn before_anything_is_known_every_event_is_to_come_again() -> Result<()> {
-    let world = World::new().await?;
+    let env = Env::new().await?;
     // Accepts connections and says nothing.
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let client = Client::try_from(Config::new(format!("http://{}", listener.local_addr()?).parse()?))?;
-    let (_gateway, url, ready) = world.gateway_by(&client).await?;
+    let (_gateway, url, ready) = env.gateway_by(&client).await?;
     let caller = Caller::at(url);
     for _ in 0..3 {
-        answers(&caller, &world.platform, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
+        answers(&caller, &env.platform, APP_SECRET, StatusCode::SERVICE_UNAVAILABLE).await?;
         let challenge =
-            format!("/webhooks/{}/acme?hub.mode=subscribe&hub.verify_token=x&hub.challenge=1", world.platform);
+            format!("/webhooks/{}/acme?hub.mode=subscribe&hub.verify_token=x&hub.challenge=1", env.platform);
         assert_eq!(caller.get(&challenge).await?.0, StatusCode::SERVICE_UNAVAILABLE);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

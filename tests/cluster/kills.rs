@@ -14,8 +14,8 @@ const READY: &[&str] =
     &["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid", "SourceTokenAccepted=True/SourceTokenInUse"];
 
 /// Whether the status is about the token that is kept.
-async fn is_told(world: &World, than: &MetaGrant) -> Result<bool> {
-    let grant = world.grants().get("acme").await?;
+async fn is_told(env: &Env, than: &MetaGrant) -> Result<bool> {
+    let grant = env.grants().get("acme").await?;
     let told = |grant: &MetaGrant| grant.status.as_ref().and_then(|status| status.token_fingerprint.clone());
     Ok(told(&grant).is_some() && told(&grant) != told(than))
 }
@@ -23,34 +23,34 @@ async fn is_told(world: &World, than: &MetaGrant) -> Result<bool> {
 /// Has every write of a renewal be the last one of an operator, one after the other; in the end none of them is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_that_is_cut_off_after_any_write_is_made_up_for() -> Result<()> {
-    let world = World::seeded(|seed| add_system_user(seed, "robot", 10)).await?;
-    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
-    world.apply(&world.app_manifest_with("audience: Everyone")).await?;
-    let operator = world.daily();
-    world.put_grant(&text("robot"), "{}").await?;
-    world.grant_is(READY).await?;
+    let env = Env::seeded(|seed| add_system_user(seed, "robot", 10)).await?;
+    env.put_secret(&env.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    env.apply(&env.app_manifest_with("audience: Everyone")).await?;
+    let operator = env.daily();
+    env.put_grant(&text("robot"), "{}").await?;
+    env.grant_is(READY).await?;
     quiet(&operator).await?;
     operator.stop().await;
     let mut cut_off = Vec::new();
     for writes in 1.. {
         assert!(writes < 10, "a renewal is no more than some writes: {cut_off:?}");
-        world.advance(41 * DAY);
-        let before = world.grants().get("acme").await?;
-        let in_use = world.in_use().await?;
-        let burnt = killed(&world, writes, async |world| is_told(world, &before).await).await?;
-        let left = world.in_use().await?;
-        assert!(world.works(&left).await?, "killed after write {writes}");
+        env.advance(41 * DAY);
+        let before = env.grants().get("acme").await?;
+        let in_use = env.in_use().await?;
+        let burnt = killed(&env, writes, async |env| is_told(env, &before).await).await?;
+        let left = env.in_use().await?;
+        assert!(env.works(&left).await?, "killed after write {writes}");
 
-        let operator = world.daily();
+        let operator = env.daily();
         let grant = wait_for("the renewal", PATIENCE, async || {
-            ensure!(is_told(&world, &before).await?);
-            world.grant_is(READY).await
+            ensure!(is_told(&env, &before).await?);
+            env.grant_is(READY).await
         })
         .await?;
         quiet(&operator).await?;
         operator.stop().await;
-        let renewed = world.in_use().await?;
-        assert!(renewed != in_use && world.works(&renewed).await?, "after write {writes}: {grant:?}");
+        let renewed = env.in_use().await?;
+        assert!(renewed != in_use && env.works(&renewed).await?, "after write {writes}: {grant:?}");
         if !burnt {
             break;
         }
@@ -66,22 +66,22 @@ async fn a_beginning_that_is_cut_off_after_any_write_is_made_up_for() -> Result<
     for writes in 1.. {
         assert!(writes < 10, "a beginning is no more than some writes");
         let short = grant_token("alex", "user", PERSON, ", expires_at: +1h");
-        let world = World::seeded(|seed| seed.tokens.push(short)).await?;
-        world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
-        world.apply(&world.app_manifest_with("audience: Everyone")).await?;
-        let operator = world.daily();
-        world.app_is(&["Ready=True"]).await?;
+        let env = Env::seeded(|seed| seed.tokens.push(short)).await?;
+        env.put_secret(&env.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+        env.apply(&env.app_manifest_with("audience: Everyone")).await?;
+        let operator = env.daily();
+        env.app_is(&["Ready=True"]).await?;
         quiet(&operator).await?;
         operator.stop().await;
-        world.put_grant(&text("alex"), "{}").await?;
-        let fresh = world.grants().get("acme").await?;
-        let burnt = killed(&world, writes, async |world| is_told(world, &fresh).await).await?;
-        assert!(world.works(&world.in_use().await?).await?, "killed after write {writes}");
-        let operator = world.daily();
-        world.grant_is(READY).await?;
+        env.put_grant(&text("alex"), "{}").await?;
+        let fresh = env.grants().get("acme").await?;
+        let burnt = killed(&env, writes, async |env| is_told(env, &fresh).await).await?;
+        assert!(env.works(&env.in_use().await?).await?, "killed after write {writes}");
+        let operator = env.daily();
+        env.grant_is(READY).await?;
         quiet(&operator).await?;
-        let kept = world.kept("token").await?.unwrap();
-        assert!(kept != text("alex") && world.works(&kept).await?, "killed after write {writes}");
+        let kept = env.kept("token").await?.unwrap();
+        assert!(kept != text("alex") && env.works(&kept).await?, "killed after write {writes}");
         if !burnt {
             break;
         }
@@ -92,40 +92,40 @@ async fn a_beginning_that_is_cut_off_after_any_write_is_made_up_for() -> Result<
 /// The same for the end of a token that another one took the place of.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_that_is_cut_off_after_any_write_is_made_up_for() -> Result<()> {
-    let world = World::seeded(|seed| add_system_user(seed, "robot", 10)).await?;
-    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
-    world.apply(&world.app_manifest_with("audience: Everyone")).await?;
-    let operator = world.daily();
-    world.put_grant(&text("robot"), "{revokeOld: true}").await?;
-    world.grant_is(READY).await?;
-    advance_and_pass(&world, &operator, 31 * DAY, "MetaGrant", 1).await?;
+    let env = Env::seeded(|seed| add_system_user(seed, "robot", 10)).await?;
+    env.put_secret(&env.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    env.apply(&env.app_manifest_with("audience: Everyone")).await?;
+    let operator = env.daily();
+    env.put_grant(&text("robot"), "{revokeOld: true}").await?;
+    env.grant_is(READY).await?;
+    advance_and_pass(&env, &operator, 31 * DAY, "MetaGrant", 1).await?;
     operator.stop().await;
     for writes in 1.. {
         assert!(writes < 10, "a revocation is no more than some writes");
         // The token in use is one that was obtained, and gives way to another one.
-        world.advance(41 * DAY);
-        let old = world.in_use().await?;
-        let operator = world.daily();
+        env.advance(41 * DAY);
+        let old = env.in_use().await?;
+        let operator = env.daily();
         wait_for("the renewal", PATIENCE, async || {
-            ensure!(world.in_use().await? != old);
+            ensure!(env.in_use().await? != old);
             Ok(())
         })
         .await?;
-        world.grant_is(READY).await?;
+        env.grant_is(READY).await?;
         quiet(&operator).await?;
         operator.stop().await;
-        world.advance(DAY + 1);
-        let gone = async |world: &World| Ok(world.kept("previous-token").await?.is_none());
-        let burnt = killed(&world, writes, gone).await?;
-        let in_use = world.in_use().await?;
-        assert!(in_use != old && world.works(&in_use).await?, "killed after write {writes}");
-        let operator = world.daily();
+        env.advance(DAY + 1);
+        let gone = async |env: &Env| Ok(env.kept("previous-token").await?.is_none());
+        let burnt = killed(&env, writes, gone).await?;
+        let in_use = env.in_use().await?;
+        assert!(in_use != old && env.works(&in_use).await?, "killed after write {writes}");
+        let operator = env.daily();
         wait_for("the end of the former token", PATIENCE, async || {
-            ensure!(!world.works(&old).await? && world.kept("previous-token").await?.is_none());
+            ensure!(!env.works(&old).await? && env.kept("previous-token").await?.is_none());
             Ok(())
         })
         .await?;
-        world.grant_is(READY).await?;
+        env.grant_is(READY).await?;
         quiet(&operator).await?;
         operator.stop().await;
         if !burnt {

@@ -49,7 +49,7 @@ fn secret(number: usize) -> String {
     format!("tokens-{}", number / TOKENS)
 }
 
-async fn put_tokens(world: &World, first: usize) -> Result<()> {
+async fn put_tokens(env: &Env, first: usize) -> Result<()> {
     let tokens = (first..first + TOKENS).map(|number| {
         let page = FIRST_PAGE + number;
         (page.to_string(), format!("EAAcrowd{page}"))
@@ -60,12 +60,12 @@ async fn put_tokens(world: &World, first: usize) -> Result<()> {
         ..ObjectMeta::default()
     };
     let secret = Secret { metadata, string_data: Some(tokens.collect()), ..Secret::default() };
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.tenant_a);
     secrets.create(&PostParams::default(), &secret).await?;
     Ok(())
 }
 
-async fn put_channel(world: &World, number: usize) -> Result<()> {
+async fn put_channel(env: &Env, number: usize) -> Result<()> {
     let (name, page) = (format!("channel-{number}"), (FIRST_PAGE + number).to_string());
     let channel: FacebookChannel = serde_json::from_value(json!({
         "apiVersion": "metachannels.io/v1alpha1", "kind": "FacebookChannel", "metadata": {"name": name},
@@ -73,12 +73,12 @@ async fn put_channel(world: &World, number: usize) -> Result<()> {
             "pageId": page,
             "credentials": {"pageToken": {
                 "secretRef": {"name": secret(number), "key": page},
-                "appRef": {"name": "acme", "namespace": world.platform},
+                "appRef": {"name": "acme", "namespace": env.platform},
             }},
             "endpoint": {"direct": {}},
         },
     }))?;
-    world.channels(&world.tenant_a).create(&PostParams::default(), &channel).await?;
+    env.channels(&env.tenant_a).create(&PostParams::default(), &channel).await?;
     Ok(())
 }
 
@@ -92,8 +92,8 @@ async fn for_all(what: &str, mut poll: impl AsyncFnMut() -> Result<()>) -> Resul
 }
 
 /// The seconds since then. On a slow machine a minute of the test may be longer: its clock also runs on its own.
-fn since(world: &World, begin: Timestamp) -> usize {
-    usize::try_from(world.now().duration_since(begin).as_secs()).unwrap_or_default()
+fn since(env: &Env, begin: Timestamp) -> usize {
+    usize::try_from(env.now().duration_since(begin).as_secs()).unwrap_or_default()
 }
 
 /// Twice the pages that are due in so many seconds on average: by chance they are never more.
@@ -109,12 +109,12 @@ fn requests(visits: usize, seconds: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_channels_are_asked_about_evenly_and_over_restarts_no_more_than_once_a_period() -> Result<()> {
-    let world = World::seeded(add_crowd).await?;
-    let mut operator = world.operator();
-    world.put_app().await?;
-    world.app_is(&["Ready=True"]).await?;
-    try_join_all((0..COUNT).step_by(TOKENS).map(|first| put_tokens(&world, first))).await?;
-    stream::iter((0..COUNT).map(Ok)).try_for_each_concurrent(AT_ONCE, |number| put_channel(&world, number)).await?;
+    let env = Env::seeded(add_crowd).await?;
+    let mut operator = env.operator();
+    env.put_app().await?;
+    env.app_is(&["Ready=True"]).await?;
+    try_join_all((0..COUNT).step_by(TOKENS).map(|first| put_tokens(&env, first))).await?;
+    stream::iter((0..COUNT).map(Ok)).try_for_each_concurrent(AT_ONCE, |number| put_channel(&env, number)).await?;
     for_all("every channel to be connected", async || {
         let text = operator.metrics.text();
         let connected = text.lines().filter(|line| line.contains("connection=\"Connected\"")).count();
@@ -123,15 +123,15 @@ async fn a_thousand_channels_are_asked_about_evenly_and_over_restarts_no_more_th
     })
     .await?;
     quiet(&operator).await?;
-    let before = versions(&world).await?;
-    world.sandbox.clear_ledger();
-    let (mut begin, mut reads, mut asked) = (world.now(), Vec::new(), 0);
+    let before = versions(&env).await?;
+    env.sandbox.clear_ledger();
+    let (mut begin, mut reads, mut asked) = (env.now(), Vec::new(), 0);
     let first = begin;
     for minute in 0..MINUTES {
         if RESTARTS.contains(&minute) {
             // Each passes over everything, and asks nothing.
             operator.stop().await;
-            operator = world.operator();
+            operator = env.operator();
             for_all("a pass over each channel", async || {
                 let passes = operator.passes("FacebookChannel");
                 ensure!(passes >= COUNT as u64, "{passes} passes");
@@ -139,11 +139,11 @@ async fn a_thousand_channels_are_asked_about_evenly_and_over_restarts_no_more_th
             })
             .await?;
         }
-        advance_and_sweep(&world, &operator, 1).await?;
-        let seconds = since(&world, begin);
-        begin = world.now();
+        advance_and_sweep(&env, &operator, 1).await?;
+        let seconds = since(&env, begin);
+        begin = env.now();
         let (operations, alone): (Vec<_>, Vec<_>) =
-            world.sandbox.ledger().into_iter().partition(|entry| entry.batch.is_some());
+            env.sandbox.ledger().into_iter().partition(|entry| entry.batch.is_some());
         let pages = operations.iter().filter(|it| it.template.as_deref() == Some("/{version}/{page-id}"));
         let pages: Vec<_> = pages.filter_map(|it| it.node.clone()).collect();
         ensure!(pages.len() <= bound(seconds), "{} pages in {seconds} s", pages.len());
@@ -151,14 +151,14 @@ async fn a_thousand_channels_are_asked_about_evenly_and_over_restarts_no_more_th
         ensure!(alone.len() <= most, "{} requests, not {most}, for {} pages: {alone:?}", alone.len(), pages.len());
         asked += alone.len();
         reads.extend(pages);
-        world.sandbox.clear_ledger();
+        env.sandbox.clear_ledger();
     }
-    let seconds = since(&world, first);
+    let seconds = since(&env, first);
     println!("{} pages in {seconds} s with {asked} requests", reads.len());
     let different: BTreeSet<_> = reads.iter().collect();
     assert_eq!(different.len(), COUNT, "every page was checked");
     let most = COUNT * seconds / PERIOD + COUNT / 10;
     assert!(reads.len() <= most, "{} reads, not {most}, in {seconds} s", reads.len());
-    assert_eq!(versions(&world).await?, before);
+    assert_eq!(versions(&env).await?, before);
     Ok(())
 }

@@ -34,9 +34,9 @@ struct Asked(BTreeMap<String, usize>);
 
 impl Asked {
     /// Takes the ledger's entries out of it.
-    fn take(&mut self, world: &World) -> Vec<LedgerEntry> {
-        let entries = world.sandbox.ledger();
-        world.sandbox.clear_ledger();
+    fn take(&mut self, env: &Env) -> Vec<LedgerEntry> {
+        let entries = env.sandbox.ledger();
+        env.sandbox.clear_ledger();
         for entry in entries.iter().filter(|it| it.batch.is_none()) {
             *self.0.entry(entry.template.clone().unwrap_or_default()).or_default() += 1;
         }
@@ -56,7 +56,7 @@ fn is_made_by(entry: &LedgerEntry, user: &str) -> bool {
 
 /// The person's grant in the other tenant.
 struct Persons<'a> {
-    world: &'a World,
+    env: &'a Env,
     name: String,
     browser: Browser,
     /// Steps since it ended, and since the person was first warned.
@@ -68,15 +68,15 @@ struct Persons<'a> {
 }
 
 impl<'a> Persons<'a> {
-    fn of(world: &'a World) -> Self {
-        let mut browser = Browser::new(&world.sandbox.resolve()["hooks.example.com"]);
-        browser.cluster = Some(world.client.clone());
-        let name = format!("{}/acme", world.tenant_b);
-        Self { world, name, browser, ended: 0, warned: 0, in_time: 0, too_late: 0 }
+    fn of(env: &'a Env) -> Self {
+        let mut browser = Browser::new(&env.sandbox.resolve()["hooks.example.com"]);
+        browser.cluster = Some(env.client.clone());
+        let name = format!("{}/acme", env.tenant_b);
+        Self { env, name, browser, ended: 0, warned: 0, in_time: 0, too_late: 0 }
     }
 
     async fn get(&self) -> Result<MetaGrant> {
-        let grants: Api<MetaGrant> = Api::namespaced(self.world.client.clone(), &self.world.tenant_b);
+        let grants: Api<MetaGrant> = Api::namespaced(self.env.client.clone(), &self.env.tenant_b);
         Ok(grants.get("acme").await?)
     }
 
@@ -88,7 +88,7 @@ impl<'a> Persons<'a> {
     }
 
     async fn channel_is(&self, expected: &[&str]) -> Result<()> {
-        self.world.channel_is(&self.world.tenant_b, "shop", expected).await.map(|_| ())
+        self.env.channel_is(&self.env.tenant_b, "shop", expected).await.map(|_| ())
     }
 
     /// Looks on for a step. Every other time the person is in time.
@@ -142,31 +142,31 @@ fn since(conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition
 }
 
 /// Since when the system user's grant and its channels have been Ready, by name.
-async fn ready_since(world: &World) -> Result<BTreeMap<String, Option<Timestamp>>> {
-    let grant = world.grants().get("acme").await?;
+async fn ready_since(env: &Env) -> Result<BTreeMap<String, Option<Timestamp>>> {
+    let grant = env.grants().get("acme").await?;
     let mut all = BTreeMap::from([("grant".to_owned(), grant.status.and_then(|it| since(&it.conditions)))]);
-    for channel in world.channels(&world.tenant_a).list(&Default::default()).await? {
+    for channel in env.channels(&env.tenant_a).list(&Default::default()).await? {
         let name = channel.metadata.name.context("no name")?;
         all.insert(name, channel.status.and_then(|it| since(&it.conditions)));
     }
     Ok(all)
 }
 
-async fn put_everything(world: &World) -> Result<()> {
-    world.put_app().await?;
-    world.put_grant(&text("robot"), "{revokeOld: true}").await?;
-    world.put_secret(&world.tenant_b, "acme-grant", "grant-token", "token", &text("alex")).await?;
-    let mut manifests = vec![grant_manifest(world, &world.tenant_b)];
-    manifests.push(world.granted_manifest(&world.tenant_b, "shop", PAGE_A, "acme"));
+async fn put_everything(env: &Env) -> Result<()> {
+    env.put_app().await?;
+    env.put_grant(&text("robot"), "{revokeOld: true}").await?;
+    env.put_secret(&env.tenant_b, "acme-grant", "grant-token", "token", &text("alex")).await?;
+    let mut manifests = vec![grant_manifest(env, &env.tenant_b)];
+    manifests.push(env.granted_manifest(&env.tenant_b, "shop", PAGE_A, "acme"));
     for number in 0..CHANNELS {
-        manifests.push(world.granted_manifest(&world.tenant_a, &format!("page-{number}"), &page(number), "acme"));
+        manifests.push(env.granted_manifest(&env.tenant_a, &format!("page-{number}"), &page(number), "acme"));
     }
-    world.apply(&manifests.join("---\n")).await
+    env.apply(&manifests.join("---\n")).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_year_nothing_ends_that_could_be_renewed_and_a_person_is_asked_in_time() -> Result<()> {
-    let world = World::seeded(|seed| {
+    let env = Env::seeded(|seed| {
         people(seed);
         add_system_user(seed, "robot", 3);
         add_pages(seed, CHANNELS);
@@ -175,36 +175,36 @@ async fn in_a_year_nothing_ends_that_could_be_renewed_and_a_person_is_asked_in_t
     })
     .await?;
     let day = Duration::from_secs(24 * 60 * 60);
-    let operator = world.operator_with(|operator| {
+    let operator = env.operator_with(|operator| {
         // Who is checked every 15 minutes would not be answered in time.
         let policy = &mut operator.policy;
         (policy.token_period, policy.channel_period, policy.app_period) = (day, 2 * day, day);
         policy.staleness_limit = 5 * day;
     });
-    put_everything(&world).await?;
-    let mut persons = Persons::of(&world);
+    put_everything(&env).await?;
+    let mut persons = Persons::of(&env);
     persons.is(HEALTHY[..1].as_ref()).await?;
     persons.channel_is(HEALTHY).await?;
     for number in 0..CHANNELS {
-        world.channel_is(&world.tenant_a, &format!("page-{number}"), HEALTHY).await?;
+        env.channel_is(&env.tenant_a, &format!("page-{number}"), HEALTHY).await?;
     }
     quiet(&operator).await?;
-    let ready = ready_since(&world).await?;
+    let ready = ready_since(&env).await?;
     assert!(ready.len() == CHANNELS + 1 && ready.values().all(Option::is_some), "{ready:?}");
 
     let (mut asked, mut seed) = (Asked::default(), None);
-    asked.take(&world);
+    asked.take(&env);
     for number in 1..=STEPS {
-        sweep_after(&world, &operator, STEP).await?;
-        let made = asked.take(&world);
+        sweep_after(&env, &operator, STEP).await?;
+        let made = asked.take(&env);
         let refused: Vec<_> = made.iter().filter(|it| is_made_by(it, SYSTEM_USER) && it.status != Some(200)).collect();
         ensure!(refused.is_empty(), "in step {number}: {refused:?}");
-        ensure!(ready_since(&world).await? == ready, "in step {number}");
+        ensure!(ready_since(&env).await? == ready, "in step {number}");
         persons.look_on(&operator, &made).await.with_context(|| format!("in step {number}"))?;
-        let version = world.secrets().get("acme-grant").await?.metadata.resource_version;
+        let version = env.secrets().get("acme-grant").await?.metadata.resource_version;
         ensure!(*seed.get_or_insert_with(|| version.clone()) == version, "the seed was written");
     }
-    asked.take(&world);
+    asked.take(&env);
 
     println!("{} in time, {} too late; asked: {:?}", persons.in_time, persons.too_late, asked.0);
     assert!(persons.in_time >= 2 && persons.too_late >= 3, "{} and {}", persons.in_time, persons.too_late);
@@ -216,6 +216,6 @@ async fn in_a_year_nothing_ends_that_could_be_renewed_and_a_person_is_asked_in_t
     asked.at_most("/{version}/", 8 * STEPS);
     let all: usize = asked.0.values().sum();
     assert!(all <= 16 * STEPS, "{all} requests");
-    assert!(world.works(&world.in_use().await?).await?);
-    warned(&world, &world.tenant_a, &[]).await
+    assert!(env.works(&env.in_use().await?).await?);
+    warned(&env, &env.tenant_a, &[]).await
 }

@@ -21,43 +21,43 @@ async fn panicked(operator: &Running) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pass_that_panics_is_told_by_its_object_and_ends_nothing_else() -> Result<()> {
-    let world = World::new().await?;
-    let shop = Key::new(&world.tenant_a, "shop");
-    let operator = world.operator_with(|operator| operator.policy.panic_over.pass = Some(shop));
-    world.put_app().await?;
-    world.put_channels(&world.tenant_a, &[("shop", PAGE_A, TOKEN_A), ("support", PAGE_B, TOKEN_B)]).await?;
-    world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
+    let env = Env::new().await?;
+    let shop = Key::new(&env.tenant_a, "shop");
+    let operator = env.operator_with(|operator| operator.policy.panic_over.pass = Some(shop));
+    env.put_app().await?;
+    env.put_channels(&env.tenant_a, &[("shop", PAGE_A, TOKEN_A), ("support", PAGE_B, TOKEN_B)]).await?;
+    env.channel_is(&env.tenant_a, "support", &["Ready=True"]).await?;
     let failed = ["Ready=Unknown/InternalError", "Reconciling=True", "!Stalled"];
-    let told = world.channel_is(&world.tenant_a, "shop", &failed).await?;
+    let told = env.channel_is(&env.tenant_a, "shop", &failed).await?;
     panicked(&operator).await?;
     // It is tried again when someone asks, and told no second time.
-    advance_and_pass(&world, &operator, 121, "FacebookChannel", 1).await?;
-    let later = world.channels(&world.tenant_a).get("shop").await?;
+    advance_and_pass(&env, &operator, 121, "FacebookChannel", 1).await?;
+    let later = env.channels(&env.tenant_a).get("shop").await?;
     assert_eq!(later.resource_version(), told.resource_version());
     operator.stop().await;
-    let _operator = world.operator();
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "!Reconciling"]).await?;
+    let _operator = env.operator();
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "!Reconciling"]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_visit_that_panics_keeps_no_other_channel_of_the_app_from_being_looked_at() -> Result<()> {
-    let world = World::new().await?;
-    let shop = Key::new(&world.tenant_a, "shop");
-    let operator = world.operator_with(|operator| operator.policy.panic_over.visit = Some(shop));
-    connected(&world).await?;
-    let (before, fields) = (row(&world, PAGE_A), row(&world, PAGE_B));
+    let env = Env::new().await?;
+    let shop = Key::new(&env.tenant_a, "shop");
+    let operator = env.operator_with(|operator| operator.policy.panic_over.visit = Some(shop));
+    connected(&env).await?;
+    let (before, fields) = (row(&env, PAGE_A), row(&env, PAGE_B));
     for page in [PAGE_A, PAGE_B] {
-        change_row(&world, page, APP_ID, None)?;
+        change_row(&env, page, APP_ID, None)?;
     }
     quiet(&operator).await?;
-    world.advance(16);
+    env.advance(16);
     panicked(&operator).await?;
     wait_for("both repairs", PATIENCE, async || {
-        ensure!(row(&world, PAGE_A) == before && row(&world, PAGE_B) == fields);
+        ensure!(row(&env, PAGE_A) == before && row(&env, PAGE_B) == fields);
         Ok(())
     })
     .await?;
-    world.channel_is(&world.tenant_a, "support", &["Ready=True"]).await?;
+    env.channel_is(&env.tenant_a, "support", &["Ready=True"]).await?;
     Ok(())
 }

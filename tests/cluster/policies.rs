@@ -14,238 +14,235 @@ use crate::support::schedule::*;
 use crate::support::subscriptions::FOREIGN;
 
 /// Puts the row of our application at a page; `None` removes it.
-fn change_row(world: &World, page: &str, fields: Option<&[&str]>) -> Result<()> {
+fn change_row(env: &Env, page: &str, fields: Option<&[&str]>) -> Result<()> {
     let fields = fields.map(|fields| fields.iter().map(|it| (*it).to_owned()).collect());
     let subscription = Some(PageSubscriptionChange { app: APP_ID.parse()?, fields });
-    world.sandbox.change_page(page, PageChange { subscription, ..PageChange::default() })?;
+    env.sandbox.change_page(page, PageChange { subscription, ..PageChange::default() })?;
     Ok(())
 }
 
-fn change_app(world: &World, change: AppSubscriptionChange) -> Result<()> {
-    world.sandbox.change_app(APP_ID, AppChange { subscription: Some(change), ..AppChange::default() })?;
+fn change_app(env: &Env, change: AppSubscriptionChange) -> Result<()> {
+    env.sandbox.change_app(APP_ID, AppChange { subscription: Some(change), ..AppChange::default() })?;
     Ok(())
 }
 
 /// Both pages connected, and declared with this policy afterwards; the app too.
-async fn connected_then(world: &World, policy: &str) -> Result<()> {
-    world.put_app().await?;
-    world.put_channels(&world.tenant_a, &[("shop", PAGE_A, TOKEN_A), ("support", PAGE_B, TOKEN_B)]).await?;
+async fn connected_then(env: &Env, policy: &str) -> Result<()> {
+    env.put_app().await?;
+    env.put_channels(&env.tenant_a, &[("shop", PAGE_A, TOKEN_A), ("support", PAGE_B, TOKEN_B)]).await?;
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
+        env.channel_is(&env.tenant_a, name, &["Ready=True"]).await?;
     }
-    world.app_is(&["Ready=True"]).await?;
-    declare(world, policy).await
+    env.app_is(&["Ready=True"]).await?;
+    declare(env, policy).await
 }
 
-async fn declare(world: &World, policy: &str) -> Result<()> {
+async fn declare(env: &Env, policy: &str) -> Result<()> {
     let more = format!("managementPolicy: {policy}");
-    let channel = |name, page| world.channel_manifest_with(&world.tenant_a, name, page, &more);
-    let app = world.app_manifest_with(&format!("webhook: {{}}\n  {more}"));
-    world.apply(&[channel("shop", PAGE_A), channel("support", PAGE_B), app].join("---\n")).await
+    let channel = |name, page| env.channel_manifest_with(&env.tenant_a, name, page, &more);
+    let app = env.app_manifest_with(&format!("webhook: {{}}\n  {more}"));
+    env.apply(&[channel("shop", PAGE_A), channel("support", PAGE_B), app].join("---\n")).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_observe_every_drift_is_found_with_what_would_be_written_and_nothing_is() -> Result<()> {
-    let world = World::new().await?;
-    let operator = world.operator();
-    connected_then(&world, "Observe").await?;
+    let env = Env::new().await?;
+    let operator = env.operator();
+    connected_then(&env, "Observe").await?;
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
+        env.channel_is(&env.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
     }
-    world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
-    world.sandbox.clear_ledger();
+    env.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
+    env.sandbox.clear_ledger();
 
-    change_row(&world, PAGE_A, None)?;
-    change_row(&world, PAGE_B, Some(&["messages"]))?;
-    advance_and_pass(&world, &operator, 16, "FacebookChannel", 2).await?;
+    change_row(&env, PAGE_A, None)?;
+    change_row(&env, PAGE_B, Some(&["messages"]))?;
+    advance_and_pass(&env, &operator, 16, "FacebookChannel", 2).await?;
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
+        env.channel_is(&env.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
     }
     // What is missing and not written back counts the second time.
-    world.advance(1);
+    env.advance(1);
     let drift = ["Ready=False/DriftObserved", "Subscribed=False/DriftObserved", "Stalled=True", "!Reconciling"];
     for (name, what) in [("shop", "not subscribed"), ("support", "messaging_postbacks")] {
-        let channel = world.channel_is(&world.tenant_a, name, &drift).await?;
+        let channel = env.channel_is(&env.tenant_a, name, &drift).await?;
         let message = sentence(&channel.status.as_ref().unwrap().conditions).unwrap();
         assert!(message.contains(what) && message.contains("Manage") && message.contains("standby"), "{message}");
     }
-    warned(&world, &world.tenant_a, &["shop DriftObserved", "support DriftObserved"]).await?;
+    warned(&env, &env.tenant_a, &["shop DriftObserved", "support DriftObserved"]).await?;
     // Looking on goes on at the regular times, and what is put right is found right.
-    change_row(&world, PAGE_A, Some(meta_channel_operator::api::DEFAULT_FIELDS))?;
-    advance_and_pass(&world, &operator, 16, "FacebookChannel", 2).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "!Stalled"]).await?;
+    change_row(&env, PAGE_A, Some(meta_channel_operator::api::DEFAULT_FIELDS))?;
+    advance_and_pass(&env, &operator, 16, "FacebookChannel", 2).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "!Stalled"]).await?;
 
     let fields = Some(vec!["messages".to_owned()]);
-    change_app(&world, AppSubscriptionChange { fields, ..AppSubscriptionChange::default() })?;
-    advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
-    world.app_is(&["Ready=True/ReconcileSucceeded", "WebhookSubscribed=True"]).await?;
+    change_app(&env, AppSubscriptionChange { fields, ..AppSubscriptionChange::default() })?;
+    advance_and_pass(&env, &operator, 61, "MetaApp", 1).await?;
+    env.app_is(&["Ready=True/ReconcileSucceeded", "WebhookSubscribed=True"]).await?;
     // What is missing and not written back counts the second time.
-    world.advance(1);
+    env.advance(1);
     let drift = ["Ready=False/DriftObserved", "WebhookSubscribed=False/DriftObserved", "Stalled=True"];
-    let app = world.app_is(&drift).await?;
+    let app = env.app_is(&drift).await?;
     assert!(app.status.unwrap().next_step.unwrap().contains("https://hooks.example.com"));
     let fields = Some(meta_channel_operator::api::DEFAULT_FIELDS.iter().map(|it| (*it).to_owned()).collect());
-    change_app(&world, AppSubscriptionChange { fields, active: Some(false), ..AppSubscriptionChange::default() })?;
-    world.advance(61);
+    change_app(&env, AppSubscriptionChange { fields, active: Some(false), ..AppSubscriptionChange::default() })?;
+    env.advance(61);
     wait_for("the other drift", PATIENCE, async || {
-        let app = world.app_is(&drift).await?;
+        let app = env.app_is(&drift).await?;
         ensure!(sentence(&app.status.unwrap().conditions).unwrap().contains("inactive"));
         Ok(())
     })
     .await?;
-    assert_eq!(world.writes(), []);
+    assert_eq!(env.writes(), []);
 
-    declare(&world, "Manage").await?;
-    world.app_is(&["Ready=True"]).await?;
+    declare(&env, "Manage").await?;
+    env.app_is(&["Ready=True"]).await?;
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True", "!Stalled"]).await?;
+        env.channel_is(&env.tenant_a, name, &["Ready=True", "!Stalled"]).await?;
     }
-    assert_eq!(world.writes().len(), 2, "the webhook and page B");
+    assert_eq!(env.writes().len(), 2, "the webhook and page B");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn new_objects_under_observe_are_the_plan_before_it_is_applied() -> Result<()> {
-    let world = World::new().await?;
-    let _operator = world.operator();
-    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
-    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
-    world.apply(&world.app_manifest_with("managementPolicy: Observe")).await?;
+    let env = Env::new().await?;
+    let _operator = env.operator();
+    env.put_secret(&env.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    env.put_token(&env.tenant_a, "shop", TOKEN_A).await?;
+    env.apply(&env.app_manifest_with("managementPolicy: Observe")).await?;
     let more = "managementPolicy: Observe";
-    world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, more)).await?;
-    world.app_is(&["Ready=True"]).await?;
-    world
-        .channel_is(&world.tenant_a, "shop", &["Ready=False/DriftObserved", "Claimed=True", "Authorized=True"])
-        .await?;
-    world.apply(&world.app_manifest_with("webhook: {}\n  managementPolicy: Observe")).await?;
-    world.app_is(&["Ready=Unknown/Pending", "WebhookSubscribed=Unknown/Pending"]).await?;
-    world.advance(1);
-    world.app_is(&["Ready=False/DriftObserved", "Stalled=True"]).await?;
-    assert_eq!(world.writes(), []);
+    env.apply(&env.channel_manifest_with(&env.tenant_a, "shop", PAGE_A, more)).await?;
+    env.app_is(&["Ready=True"]).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=False/DriftObserved", "Claimed=True", "Authorized=True"]).await?;
+    env.apply(&env.app_manifest_with("webhook: {}\n  managementPolicy: Observe")).await?;
+    env.app_is(&["Ready=Unknown/Pending", "WebhookSubscribed=Unknown/Pending"]).await?;
+    env.advance(1);
+    env.app_is(&["Ready=False/DriftObserved", "Stalled=True"]).await?;
+    assert_eq!(env.writes(), []);
     // Someone else's callback is named, and nothing is written over it; leave to replace it changes nothing of that.
     let callback_url = Some(FOREIGN.to_owned());
     let fields = Some(vec!["messages".to_owned()]);
-    change_app(&world, AppSubscriptionChange { callback_url, fields, ..AppSubscriptionChange::default() })?;
+    change_app(&env, AppSubscriptionChange { callback_url, fields, ..AppSubscriptionChange::default() })?;
     for more in [String::new(), format!("takeOverFrom: {FOREIGN}")] {
-        world.apply(&world.app_manifest_with(&format!("webhook: {{{more}}}\n  managementPolicy: Observe"))).await?;
-        world.advance(61);
+        env.apply(&env.app_manifest_with(&format!("webhook: {{{more}}}\n  managementPolicy: Observe"))).await?;
+        env.advance(61);
         wait_for("the callback to be named", PATIENCE, async || {
-            let app = world.app_is(&["Ready=False", "Stalled=True"]).await?;
+            let app = env.app_is(&["Ready=False", "Stalled=True"]).await?;
             let conditions = app.status.unwrap_or_default().conditions;
             ensure!(sentence(&conditions).is_some_and(|it| it.contains(FOREIGN)), "{conditions:?}");
             Ok(())
         })
         .await?;
     }
-    assert_eq!(world.writes(), []);
+    assert_eq!(env.writes(), []);
     // The page is claimed, since nobody may look at it otherwise; the webhook is not, and there is no verify token.
-    let claims = world.claims().list(&Default::default()).await?;
+    let claims = env.claims().list(&Default::default()).await?;
     assert_eq!(claims.items.len(), 1);
     assert_eq!(claims.items[0].spec.asset_id, PAGE_A);
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.platform);
     assert_eq!(secrets.list(&Default::default()).await?.items.len(), 1);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_pause_meta_is_left_alone_and_nothing_grows_old() -> Result<()> {
-    let world = World::new().await?;
-    let operator = world.operator();
-    connected_then(&world, "Pause").await?;
+    let env = Env::new().await?;
+    let operator = env.operator();
+    connected_then(&env, "Pause").await?;
     let paused =
         ["Ready=Unknown/Paused", "Connected=True/ConnectionVerified", "Claimed=True", "!Reconciling", "!Stalled"];
     for name in ["shop", "support"] {
-        let channel = world.channel_is(&world.tenant_a, name, &paused).await?;
+        let channel = env.channel_is(&env.tenant_a, name, &paused).await?;
         let status = channel.status.unwrap();
         assert_eq!((status.observed_generation, status.connection), (2, Connection::Connected));
         let kept = status.conditions.iter().filter(|it| it.observed_generation == Some(1)).count();
         assert_eq!(kept, status.conditions.len() - 1, "{:?}", status.conditions);
     }
-    world.app_is(&["Ready=Unknown/Paused", "CredentialsValid=True", "WebhookSubscribed=True", "!Reconciling"]).await?;
-    world.put_channel(&world.tenant_b, "outlet", PAGE_C, TOKEN_C).await?;
-    world.channel_is(&world.tenant_b, "outlet", &["Expired=True/PasswordChanged"]).await?;
-    let new = world.channel_manifest_with(&world.tenant_b, "new", PAGE_B, "managementPolicy: Pause");
-    world.put_token(&world.tenant_b, "new", TOKEN_B).await?;
-    world.apply(&new).await?;
-    world
-        .channel_is(&world.tenant_b, "new", &["Ready=Unknown/Paused", "Connected=Unknown/Paused", "Claimed=Unknown"])
+    env.app_is(&["Ready=Unknown/Paused", "CredentialsValid=True", "WebhookSubscribed=True", "!Reconciling"]).await?;
+    env.put_channel(&env.tenant_b, "outlet", PAGE_C, TOKEN_C).await?;
+    env.channel_is(&env.tenant_b, "outlet", &["Expired=True/PasswordChanged"]).await?;
+    let new = env.channel_manifest_with(&env.tenant_b, "new", PAGE_B, "managementPolicy: Pause");
+    env.put_token(&env.tenant_b, "new", TOKEN_B).await?;
+    env.apply(&new).await?;
+    env.channel_is(&env.tenant_b, "new", &["Ready=Unknown/Paused", "Connected=Unknown/Paused", "Claimed=Unknown"])
         .await?;
 
-    world.channels(&world.tenant_b).delete("outlet", &Default::default()).await?;
+    env.channels(&env.tenant_b).delete("outlet", &Default::default()).await?;
     wait_for("the deletion to be seen", PATIENCE, async || {
         ensure!(!operator.metrics.text().contains("name=\"outlet\""));
         Ok(())
     })
     .await?;
     quiet(&operator).await?;
-    world.sandbox.clear_ledger();
-    let before = versions(&world).await?;
-    change_row(&world, PAGE_A, None)?;
-    world.sandbox.invalidate_token("page-b", Default::default())?;
+    env.sandbox.clear_ledger();
+    let before = versions(&env).await?;
+    change_row(&env, PAGE_A, None)?;
+    env.sandbox.invalidate_token("page-b", Default::default())?;
     let passes = operator.passes("FacebookChannel") + operator.passes("MetaApp");
     for _ in 0..4 {
-        world.advance(125);
+        env.advance(125);
         quiet(&operator).await?;
     }
     assert_eq!(operator.passes("FacebookChannel") + operator.passes("MetaApp"), passes, "time alone wakes nobody");
-    world.request_look(&world.tenant_a, "shop", "now").await?;
+    env.request_look(&env.tenant_a, "shop", "now").await?;
     wait_for("a pass", PATIENCE, async || {
         ensure!(operator.passes("FacebookChannel") > passes.saturating_sub(operator.passes("MetaApp")));
         Ok(())
     })
     .await?;
     operator.stop().await;
-    let operator = world.operator();
+    let operator = env.operator();
     wait_for("a pass over each object", PATIENCE, async || {
         ensure!(operator.passes("FacebookChannel") >= 3 && operator.passes("MetaApp") >= 1);
         Ok(())
     })
     .await?;
-    assert_eq!(world.sandbox.ledger(), []);
+    assert_eq!(env.sandbox.ledger(), []);
     let untouched = |all: Vec<(String, Option<String>)>| -> Vec<_> {
         all.into_iter().filter(|(name, _)| !["shop", "outlet"].contains(&name.as_str())).collect()
     };
-    assert_eq!(untouched(versions(&world).await?), untouched(before));
-    world.channel_is(&world.tenant_a, "shop", &paused).await?;
+    assert_eq!(untouched(versions(&env).await?), untouched(before));
+    env.channel_is(&env.tenant_a, "shop", &paused).await?;
 
     // Leaving it causes a check at once.
-    declare(&world, "Manage").await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Connected=True"]).await?;
-    world.channel_is(&world.tenant_a, "support", &["Ready=False", "Expired=True"]).await?;
-    assert_eq!(world.requests("POST", PAGE_ROWS).len(), 1);
+    declare(&env, "Manage").await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True", "Connected=True"]).await?;
+    env.channel_is(&env.tenant_a, "support", &["Ready=False", "Expired=True"]).await?;
+    assert_eq!(env.requests("POST", PAGE_ROWS).len(), 1);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn channels_of_a_paused_app_go_on_with_what_was_known_of_it() -> Result<()> {
-    let world = World::new().await?;
-    let operator = world.operator();
-    world.put_app().await?;
-    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
-    world.app_is(&["Ready=True"]).await?;
-    between_slots(&world, &operator).await?;
-    let before = world.channels(&world.tenant_a).get("shop").await?;
-    world.sandbox.clear_ledger();
+    let env = Env::new().await?;
+    let operator = env.operator();
+    env.put_app().await?;
+    env.put_channel(&env.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True"]).await?;
+    env.app_is(&["Ready=True"]).await?;
+    between_slots(&env, &operator).await?;
+    let before = env.channels(&env.tenant_a).get("shop").await?;
+    env.sandbox.clear_ledger();
     let passes = operator.passes("FacebookChannel");
-    world.apply(&world.app_manifest_with("webhook: {}\n  managementPolicy: Pause")).await?;
-    world.app_is(&["Ready=Unknown/Paused"]).await?;
-    assert_eq!(world.sandbox.ledger(), []);
+    env.apply(&env.app_manifest_with("webhook: {}\n  managementPolicy: Pause")).await?;
+    env.app_is(&["Ready=Unknown/Paused"]).await?;
+    assert_eq!(env.sandbox.ledger(), []);
     assert_eq!(operator.passes("FacebookChannel"), passes, "no channel is woken by the pause");
 
-    change_row(&world, PAGE_A, None)?;
-    world.advance(16);
+    change_row(&env, PAGE_A, None)?;
+    env.advance(16);
     wait_for("the channel to be managed still", PATIENCE, async || {
-        ensure!(world.requests("POST", PAGE_ROWS).len() == 1);
+        ensure!(env.requests("POST", PAGE_ROWS).len() == 1);
         Ok(())
     })
     .await?;
-    advance_and_pass(&world, &operator, 125, "FacebookChannel", 1).await?;
-    let after = world.channels(&world.tenant_a).get("shop").await?;
+    advance_and_pass(&env, &operator, 125, "FacebookChannel", 1).await?;
+    let after = env.channels(&env.tenant_a).get("shop").await?;
     assert_eq!(after.metadata.resource_version, before.metadata.resource_version);
-    assert_eq!(world.requests("GET", APP_ROWS), []);
+    assert_eq!(env.requests("GET", APP_ROWS), []);
     // A channel that is new to the app is connected through it too.
-    world.put_channel(&world.tenant_b, "support", PAGE_B, TOKEN_B).await?;
-    world.channel_is(&world.tenant_b, "support", &["Ready=True"]).await?;
+    env.put_channel(&env.tenant_b, "support", PAGE_B, TOKEN_B).await?;
+    env.channel_is(&env.tenant_b, "support", &["Ready=True"]).await?;
     Ok(())
 }

@@ -16,27 +16,27 @@ const INBOX: &str = "263902037430900";
 const OTHER_APP: &str = "9999000099990000";
 
 /// The default app of page A from now on; `none` turns routing off.
-fn set_default_app(world: &World, app: &str) -> Result<()> {
+fn set_default_app(env: &Env, app: &str) -> Result<()> {
     let change: RoutingChange = serde_json::from_value(json!({ "default_app": app }))?;
-    Ok(world.sandbox.change_routing(PAGE_A, change)?)
+    Ok(env.sandbox.change_routing(PAGE_A, change)?)
 }
 
-fn person_writes(world: &World, more: Value) -> Result<()> {
+fn person_writes(env: &Env, more: Value) -> Result<()> {
     let mut message = json!({"psid": PSID, "text": "hi"});
     message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    world.sandbox.customer_writes(PAGE_A, serde_json::from_value(message)?)?;
+    env.sandbox.customer_writes(PAGE_A, serde_json::from_value(message)?)?;
     Ok(())
 }
 
-async fn declare(world: &World, requirement: &str) -> Result<()> {
+async fn declare(env: &Env, requirement: &str) -> Result<()> {
     let more = format!("primaryReceiver: {{requirement: {requirement}}}");
-    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
-    world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, &more)).await
+    env.put_token(&env.tenant_a, "shop", TOKEN_A).await?;
+    env.apply(&env.channel_manifest_with(&env.tenant_a, "shop", PAGE_A, &more)).await
 }
 
 /// No thread is ever taken, passed or released, nor is anything sent.
-fn leaves_threads_alone(world: &World) -> Result<()> {
-    let writes = world.writes();
+fn leaves_threads_alone(env: &Env) -> Result<()> {
+    let writes = env.writes();
     let touched = |template: &str| template.contains("thread_control") || template.contains("messages");
     let bad: Vec<_> = writes.iter().filter(|it| it.template.as_deref().is_some_and(touched)).collect();
     ensure!(bad.is_empty(), "{bad:?}");
@@ -45,102 +45,94 @@ fn leaves_threads_alone(world: &World) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_verified_blocks_only_where_it_must_be() -> Result<()> {
-    let world = World::new().await?;
-    let _operator = world.operator();
-    world.put_app().await?;
-    declare(&world, "NotContradicted").await?;
-    world
-        .channel_is(
-            &world.tenant_a,
-            "shop",
-            &["Ready=True/ReconcileSucceeded", "PrimaryReceiver=Unknown/NotVerifiable"],
-        )
+    let env = Env::new().await?;
+    let _operator = env.operator();
+    env.put_app().await?;
+    declare(&env, "NotContradicted").await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "PrimaryReceiver=Unknown/NotVerifiable"])
         .await?;
-    declare(&world, "Verified").await?;
+    declare(&env, "Verified").await?;
     let expected = ["Ready=Unknown/NotVerifiable", "Reconciling=True", "!Stalled", "Connected=Unknown"];
-    world.channel_is(&world.tenant_a, "shop", &expected).await?;
+    env.channel_is(&env.tenant_a, "shop", &expected).await?;
     let word = "primaryReceiver: {requirement: Verified, attested: {by: ops@acme, at: \"2026-11-01T00:00:00Z\"}}";
-    world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, word)).await?;
-    world
-        .channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "PrimaryReceiver=True/Attested"])
-        .await?;
-    leaves_threads_alone(&world)
+    env.apply(&env.channel_manifest_with(&env.tenant_a, "shop", PAGE_A, word)).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded", "PrimaryReceiver=True/Attested"]).await?;
+    leaves_threads_alone(&env)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn newer_evidence_takes_the_place_of_older() -> Result<()> {
-    let world = World::new().await?;
-    let operator = world.operator();
-    world.put_app().await?;
-    set_default_app(&world, APP_ID)?;
-    person_writes(&world, json!({}))?;
-    declare(&world, "NotContradicted").await?;
+    let env = Env::new().await?;
+    let operator = env.operator();
+    env.put_app().await?;
+    set_default_app(&env, APP_ID)?;
+    person_writes(&env, json!({}))?;
+    declare(&env, "NotContradicted").await?;
     let ours = ["Ready=True/ReconcileSucceeded", "Connected=True", "PrimaryReceiver=True/DefaultApp"];
-    let channel = world.channel_is(&world.tenant_a, "shop", &ours).await?;
+    let channel = env.channel_is(&env.tenant_a, "shop", &ours).await?;
     let evidence = channel.status.unwrap().primary_receiver.unwrap();
     ensure!(evidence.evidence == ReceiverEvidence::ThreadsOwned, "{evidence:?}");
-    ensure!(evidence.observed_at.duration_since(world.now()).abs() < SignedDuration::from_mins(5), "{evidence:?}");
+    ensure!(evidence.observed_at.duration_since(env.now()).abs() < SignedDuration::from_mins(5), "{evidence:?}");
 
     // Another application becomes the default app, and the person writes again when the thread is idle.
-    set_default_app(&world, OTHER_APP)?;
-    advance_and_sweep(&world, &operator, 25 * 60).await?;
-    person_writes(&world, json!({}))?;
-    advance_and_pass(&world, &operator, 75, "FacebookChannel", 1).await?;
+    set_default_app(&env, OTHER_APP)?;
+    advance_and_sweep(&env, &operator, 25 * 60).await?;
+    person_writes(&env, json!({}))?;
+    advance_and_pass(&env, &operator, 75, "FacebookChannel", 1).await?;
     let cut = [
         "PrimaryReceiver=False/AnotherAppControls",
         "Disconnected=True/NotPrimaryReceiver",
         "Ready=False",
         "Stalled=True",
     ];
-    let channel = world.channel_is(&world.tenant_a, "shop", &cut).await?;
+    let channel = env.channel_is(&env.tenant_a, "shop", &cut).await?;
     ensure!(channel.status.unwrap().connection == Connection::Disconnected);
-    leaves_threads_alone(&world)
+    leaves_threads_alone(&env)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_in_the_inbox_and_a_page_without_default_app_block_nothing() -> Result<()> {
-    let world = World::new().await?;
-    let operator = world.operator();
-    world.put_app().await?;
-    set_default_app(&world, APP_ID)?;
-    person_writes(&world, json!({}))?;
-    world
-        .sandbox
+    let env = Env::new().await?;
+    let operator = env.operator();
+    env.put_app().await?;
+    set_default_app(&env, APP_ID)?;
+    person_writes(&env, json!({}))?;
+    env.sandbox
         .staff_writes(PAGE_A, &serde_json::from_value(json!({"psid": PSID, "text": "staff here", "app": INBOX}))?)?;
     let handed = ["Ready=True/ReconcileSucceeded", "PrimaryReceiver=False/HandedToInbox", "Connected=True"];
     for requirement in ["Verified", "NotContradicted"] {
-        declare(&world, requirement).await?;
-        world.channel_is(&world.tenant_a, "shop", &handed).await?;
+        declare(&env, requirement).await?;
+        env.channel_is(&env.tenant_a, "shop", &handed).await?;
     }
 
-    set_default_app(&world, "none")?;
-    advance_and_pass(&world, &operator, 75, "FacebookChannel", 1).await?;
+    set_default_app(&env, "none")?;
+    advance_and_pass(&env, &operator, 75, "FacebookChannel", 1).await?;
     let unset = ["Ready=True/ReconcileSucceeded", "PrimaryReceiver=False/NoDefaultApp", "Connected=True"];
-    world.channel_is(&world.tenant_a, "shop", &unset).await?;
-    leaves_threads_alone(&world)
+    env.channel_is(&env.tenant_a, "shop", &unset).await?;
+    leaves_threads_alone(&env)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn evidence_is_looked_for_once_an_hour_and_not_at_all_where_it_is_ignored() -> Result<()> {
-    let world = World::new().await?;
-    let operator = world.operator();
-    world.put_app().await?;
-    declare(&world, "NotContradicted").await?;
-    world.put_channels(&world.tenant_a, &[("support", PAGE_B, TOKEN_B)]).await?;
+    let env = Env::new().await?;
+    let operator = env.operator();
+    env.put_app().await?;
+    declare(&env, "NotContradicted").await?;
+    env.put_channels(&env.tenant_a, &[("support", PAGE_B, TOKEN_B)]).await?;
     let ignored =
-        world.channel_manifest_with(&world.tenant_a, "support", PAGE_B, "primaryReceiver: {requirement: Ignored}");
+        env.channel_manifest_with(&env.tenant_a, "support", PAGE_B, "primaryReceiver: {requirement: Ignored}");
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
+        env.channel_is(&env.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
     }
-    world.apply(&ignored).await?;
-    world.channel_is(&world.tenant_a, "support", &["PrimaryReceiver=Unknown/NotRequired"]).await?;
-    world.sandbox.clear_ledger();
+    env.apply(&ignored).await?;
+    env.channel_is(&env.tenant_a, "support", &["PrimaryReceiver=Unknown/NotRequired"]).await?;
+    env.sandbox.clear_ledger();
     for _ in 0..12 {
-        advance_and_pass(&world, &operator, 15, "FacebookChannel", 2).await?;
+        advance_and_pass(&env, &operator, 15, "FacebookChannel", 2).await?;
     }
-    let looks = world.requests("GET", "/{version}/{page-id}/conversations");
+    let looks = env.requests("GET", "/{version}/{page-id}/conversations");
     ensure!(looks.iter().all(|it| it.node.as_deref() == Some(PAGE_A)), "{looks:?}");
     ensure!((2..=4).contains(&looks.len()), "{} looks in three hours", looks.len());
-    ensure!(world.requests("GET", "/{version}/{page-id}/thread_owner").is_empty());
+    ensure!(env.requests("GET", "/{version}/{page-id}/thread_owner").is_empty());
     Ok(())
 }

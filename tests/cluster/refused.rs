@@ -25,9 +25,9 @@ use crate::support::write_obstacles::*;
 use secrets::connected;
 
 /// An operator that looks at what is changed as often as it is changed, and for which no slot comes by chance.
-fn eager(world: &World) -> Running {
-    world.account.is_refused_on_purpose();
-    world.unhurried_with(|operator| operator.policy.edit_interval = Duration::from_millis(1))
+fn eager(env: &Env) -> Running {
+    env.account.is_refused_on_purpose();
+    env.unhurried_with(|operator| operator.policy.edit_interval = Duration::from_millis(1))
 }
 
 /// A write of Secrets in a namespace; `name` is that of one that exists.
@@ -43,18 +43,18 @@ fn of_secrets(namespace: &str, verb: &'static str, name: &str) -> Target {
 }
 
 /// A write of claims.
-fn of_claims(world: &World, verb: &'static str, name: &str) -> Target {
+fn of_claims(env: &Env, verb: &'static str, name: &str) -> Target {
     let claim = json!({
         "apiVersion": "metachannels.io/v1alpha1", "kind": "AssetClaim", "metadata": {"name": format!("facebook-page-{PAGE_C}")},
         "spec": {
             "assetKind": "FacebookPage", "assetId": PAGE_C, "appId": APP_ID,
-            "holder": {"namespace": world.tenant_a, "name": "probe", "uid": "probe"},
+            "holder": {"namespace": env.tenant_a, "name": "probe", "uid": "probe"},
             "proof": {"method": "DebugToken", "provenAt": "2026-11-20T09:30:00Z"},
         },
     });
     let (group, version, kind, resource) = ("metachannels.io", "v1alpha1", "AssetClaim", "assetclaims");
     let sample = if verb == "create" { claim } else { json!(name) };
-    Target { namespace: world.claims.clone(), group, version, kind, resource, verb, rules: CLAIMS, sample }
+    Target { namespace: env.claims.clone(), group, version, kind, resource, verb, rules: CLAIMS, sample }
 }
 
 fn strs(texts: &[String]) -> Vec<&str> {
@@ -67,20 +67,20 @@ fn says(way: Way, conditions: &[Condition]) -> Result<()> {
 }
 
 /// Nothing was deleted in the cluster, and nothing unsubscribed at Meta.
-fn nothing_is_destroyed(world: &World) -> Result<()> {
-    let asked = world.account.asked();
+fn nothing_is_destroyed(env: &Env) -> Result<()> {
+    let asked = env.account.asked();
     let deleted: Vec<_> = asked.keys().filter(|(right, _)| right.starts_with("delete ")).collect();
     ensure!(deleted.is_empty(), "{deleted:?}");
-    let ended: Vec<_> = world.writes().into_iter().filter(|it| it.method == "DELETE").collect();
+    let ended: Vec<_> = env.writes().into_iter().filter(|it| it.method == "DELETE").collect();
     ensure!(ended.is_empty(), "{ended:?}");
     Ok(())
 }
 
 /// A minute later a write that was refused is tried again, and refused again.
-async fn is_tried_again(world: &World, operator: &Running, kind: &str) -> Result<()> {
+async fn is_tried_again(env: &Env, operator: &Running, kind: &str) -> Result<()> {
     let refused = || operator.count("refused_writes_total", kind);
     let tried = refused();
-    world.advance(1);
+    env.advance(1);
     wait_for("the next try", PATIENCE, async || {
         ensure!(refused() > tried, "{tried} tries");
         Ok(())
@@ -89,30 +89,30 @@ async fn is_tried_again(world: &World, operator: &Running, kind: &str) -> Result
 }
 
 /// While the obstacle stands the write is tried again every minute, and nothing is written or asked for that.
-async fn stays_quiet(world: &World, operator: &Running, kind: &str) -> Result<()> {
+async fn stays_quiet(env: &Env, operator: &Running, kind: &str) -> Result<()> {
     quiet(operator).await?;
-    let before = versions(world).await?;
-    let calls = world.sandbox.ledger().len();
+    let before = versions(env).await?;
+    let calls = env.sandbox.ledger().len();
     for _ in 0..2 {
-        is_tried_again(world, operator, kind).await?;
+        is_tried_again(env, operator, kind).await?;
         quiet(operator).await?;
     }
-    assert_eq!(versions(world).await?, before, "nothing changed");
-    assert_eq!(world.sandbox.ledger().len(), calls, "Meta has nothing to do with it");
+    assert_eq!(versions(env).await?, before, "nothing changed");
+    assert_eq!(env.sandbox.ledger().len(), calls, "Meta has nothing to do with it");
     Ok(())
 }
 
 /// So many Warning Events of an object with this reason.
-async fn told_by_event(world: &World, namespace: &str, name: &str, way: Way, times: usize) -> Result<()> {
+async fn told_by_event(env: &Env, namespace: &str, name: &str, way: Way, times: usize) -> Result<()> {
     let expected = format!("{name} {}", way.reason());
     wait_for(&format!("{times} times {expected}"), PATIENCE, async || {
-        let told = warnings(world, namespace).await?;
+        let told = warnings(env, namespace).await?;
         let found = told.iter().filter(|it| **it == expected).count();
         ensure!(found == times, "{told:?}");
         Ok(())
     })
     .await?;
-    let texts = notes(world, namespace, way.reason(), |_| true).await?;
+    let texts = notes(env, namespace, way.reason(), |_| true).await?;
     ensure!(texts.iter().any(|text| text.contains(way.texts()[0])), "{texts:?}");
     Ok(())
 }

@@ -17,9 +17,9 @@ use crate::support::observe::*;
 
 const CLAIM: &str = "facebook-page-2200000000000001";
 
-async fn claim_is(world: &World, state: ClaimState, reason: &str) -> Result<AssetClaim> {
+async fn claim_is(env: &Env, state: ClaimState, reason: &str) -> Result<AssetClaim> {
     wait_for(&format!("the claim to be {}", state.as_str()), PATIENCE, async || {
-        let claim = world.claims().get(CLAIM).await?;
+        let claim = env.claims().get(CLAIM).await?;
         let conditions = claim.status.as_ref().context("no status")?.conditions.clone();
         ensure!(claim.state() == state, "{:?}", claim.status);
         ensure!(conditions.iter().any(|it| it.type_ == "Ready" && it.reason == reason), "{conditions:?}");
@@ -28,81 +28,81 @@ async fn claim_is(world: &World, state: ClaimState, reason: &str) -> Result<Asse
     .await
 }
 
-fn unsubscriptions(world: &World) -> usize {
-    world.requests("DELETE", PAGE_ROWS).len()
+fn unsubscriptions(env: &Env) -> usize {
+    env.requests("DELETE", PAGE_ROWS).len()
 }
 
 /// A connected channel that was deleted while no operator ran, and a new operator.
-async fn missing(world: &World) -> Result<Running> {
-    let operator = world.operator();
-    world.put_app().await?;
-    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+async fn missing(env: &Env) -> Result<Running> {
+    let operator = env.operator();
+    env.put_app().await?;
+    env.put_channel(&env.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True"]).await?;
     operator.stop().await;
-    world.channels(&world.tenant_a).delete("shop", &DeleteParams::default()).await?;
-    Ok(world.operator())
+    env.channels(&env.tenant_a).delete("shop", &DeleteParams::default()).await?;
+    Ok(env.operator())
 }
 
-async fn annotate(world: &World, value: Option<&str>) -> Result<()> {
+async fn annotate(env: &Env, value: Option<&str>) -> Result<()> {
     let patch = json!({ "metadata": { "annotations": { "metachannels.io/cleanup": value } } });
-    world.claims().patch(CLAIM, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    env.claims().patch(CLAIM, &PatchParams::default(), &Patch::Merge(&patch)).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_nobody_saw_go_is_waited_for_a_day() -> Result<()> {
-    let world = World::new().await?;
-    let operator = missing(&world).await?;
-    let claim = claim_is(&world, ClaimState::AwaitingHolder, "AwaitingHolder").await?;
+    let env = Env::new().await?;
+    let operator = missing(&env).await?;
+    let claim = claim_is(&env, ClaimState::AwaitingHolder, "AwaitingHolder").await?;
     let since = claim.status.unwrap().awaited_since;
-    world.advance(12 * 60);
+    env.advance(12 * 60);
     // The wait goes on in the next process.
     operator.stop().await;
-    let operator = world.operator();
-    world.advance(11 * 60 + 50);
+    let operator = env.operator();
+    env.advance(11 * 60 + 50);
     wait_for("a pass over the claim", PATIENCE, async || {
         ensure!(operator.passes("AssetClaim") > 0);
         Ok(())
     })
     .await?;
     quiet(&operator).await?;
-    let claim = claim_is(&world, ClaimState::AwaitingHolder, "AwaitingHolder").await?;
-    assert_eq!((claim.status.unwrap().awaited_since, unsubscriptions(&world)), (since, 0));
-    world.advance(11);
-    claim_is(&world, ClaimState::CleanupPending, "CleanupPending").await?;
-    assert_eq!(unsubscriptions(&world), 0);
-    world.advance(2);
-    claim_is(&world, ClaimState::Tombstone, "Tombstone").await?;
-    assert_eq!(unsubscriptions(&world), 1);
+    let claim = claim_is(&env, ClaimState::AwaitingHolder, "AwaitingHolder").await?;
+    assert_eq!((claim.status.unwrap().awaited_since, unsubscriptions(&env)), (since, 0));
+    env.advance(11);
+    claim_is(&env, ClaimState::CleanupPending, "CleanupPending").await?;
+    assert_eq!(unsubscriptions(&env), 0);
+    env.advance(2);
+    claim_is(&env, ClaimState::Tombstone, "Tombstone").await?;
+    assert_eq!(unsubscriptions(&env), 1);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_ends_the_wait_for_a_channel_or_forbids_that_its_page_is_unsubscribed() -> Result<()> {
-    let world = World::new().await?;
-    let operator = missing(&world).await?;
-    claim_is(&world, ClaimState::AwaitingHolder, "AwaitingHolder").await?;
-    annotate(&world, Some("never")).await?;
-    claim_is(&world, ClaimState::AwaitingHolder, "CleanupForbidden").await?;
-    world.advance(3 * 24 * 60);
+    let env = Env::new().await?;
+    let operator = missing(&env).await?;
+    claim_is(&env, ClaimState::AwaitingHolder, "AwaitingHolder").await?;
+    annotate(&env, Some("never")).await?;
+    claim_is(&env, ClaimState::AwaitingHolder, "CleanupForbidden").await?;
+    env.advance(3 * 24 * 60);
     quiet(&operator).await?;
-    claim_is(&world, ClaimState::AwaitingHolder, "CleanupForbidden").await?;
-    assert_eq!(unsubscriptions(&world), 0);
+    claim_is(&env, ClaimState::AwaitingHolder, "CleanupForbidden").await?;
+    assert_eq!(unsubscriptions(&env), 0);
     // It comes back, and what was said of the one before is not said of it.
-    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
-    let claim = claim_is(&world, ClaimState::Held, "ClaimHeld").await?;
+    env.put_channel(&env.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True"]).await?;
+    let claim = claim_is(&env, ClaimState::Held, "ClaimHeld").await?;
     assert!(!claim.annotations().contains_key("metachannels.io/cleanup"));
 
     operator.stop().await;
-    world.channels(&world.tenant_a).delete("shop", &DeleteParams::default()).await?;
-    let _operator = world.operator();
-    claim_is(&world, ClaimState::AwaitingHolder, "AwaitingHolder").await?;
-    annotate(&world, Some("now")).await?;
-    claim_is(&world, ClaimState::CleanupPending, "CleanupPending").await?;
-    world.advance(2);
-    claim_is(&world, ClaimState::Tombstone, "Tombstone").await?;
-    assert_eq!(unsubscriptions(&world), 1);
+    env.channels(&env.tenant_a).delete("shop", &DeleteParams::default()).await?;
+    let _operator = env.operator();
+    claim_is(&env, ClaimState::AwaitingHolder, "AwaitingHolder").await?;
+    annotate(&env, Some("now")).await?;
+    claim_is(&env, ClaimState::CleanupPending, "CleanupPending").await?;
+    env.advance(2);
+    claim_is(&env, ClaimState::Tombstone, "Tombstone").await?;
+    assert_eq!(unsubscriptions(&env), 1);
     Ok(())
 }
 
@@ -118,21 +118,21 @@ async fn the_commands_of_the_page_about_backups_bring_everything_back() -> Resul
     let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await?));
     admission_policies::prepare(plane).await?;
     let name = |role: &str| if role == "claims" { "meta-channels" } else { role }.to_owned();
-    let world = World::on(plane, name, |_| ()).await?;
-    let operator = world.operator();
-    world.put_app().await?;
-    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
-    world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, "publishToken: true")).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
-    world.app_is(&["Ready=True"]).await?;
+    let env = Env::on(plane, name, |_| ()).await?;
+    let operator = env.operator();
+    env.put_app().await?;
+    env.put_token(&env.tenant_a, "shop", TOKEN_A).await?;
+    env.apply(&env.channel_manifest_with(&env.tenant_a, "shop", PAGE_A, "publishToken: true")).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
+    env.app_is(&["Ready=True"]).await?;
     quiet(&operator).await?;
     operator.stop().await;
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.tenant_a);
     let published = secrets.get("facebookchannel-shop-page-token").await?;
 
     let directory = tempfile::tempdir()?;
     let run = async |script: &str| {
-        let kubectl = world.kubectl();
+        let kubectl = env.kubectl();
         let kubectl = kubectl.program().parent().context("a directory")?;
         let path = format!("{}:{}", kubectl.display(), std::env::var("PATH")?);
         let mut shell = tokio::process::Command::new("sh");
@@ -144,23 +144,23 @@ async fn the_commands_of_the_page_about_backups_bring_everything_back() -> Resul
     };
     let [back_up, restore, show, ..] = &commands()[..] else { anyhow::bail!("too few commands") };
     run(back_up).await?;
-    world.sandbox.clear_ledger();
+    env.sandbox.clear_ledger();
     let kinds = "metaapps,metagrants,facebookchannels,assetclaims,secrets";
     run(&format!("for n in platform tenant-a meta-channels; do kubectl -n $n delete {kinds} --all; done")).await?;
-    let operator = world.operator();
+    let operator = env.operator();
     run(restore).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
-    world.app_is(&["Ready=True"]).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
+    env.app_is(&["Ready=True"]).await?;
     quiet(&operator).await?;
     let again = secrets.get("facebookchannel-shop-page-token").await?;
     assert_eq!((again.data, again.type_), (published.data, published.type_));
-    assert_eq!((unsubscriptions(&world), world.writes()), (0, vec![]));
+    assert_eq!((unsubscriptions(&env), env.writes()), (0, vec![]));
     let (shown, _) = run(show).await?;
     assert!(shown.contains("shop") && shown.contains(PAGE_A), "{shown}");
     // Once more, over what is there: it is left alone.
-    let version = world.claims().get(CLAIM).await?.resource_version();
+    let version = env.claims().get(CLAIM).await?.resource_version();
     run(restore).await?;
-    assert_eq!(world.claims().get(CLAIM).await?.resource_version(), version);
+    assert_eq!(env.claims().get(CLAIM).await?.resource_version(), version);
     Ok(())
 }
 
@@ -178,8 +178,8 @@ struct Part {
 }
 
 impl Part {
-    fn api(&self, world: &World) -> Api<DynamicObject> {
-        Api::namespaced_with(world.client.clone(), &self.namespace, &self.kind)
+    fn api(&self, env: &Env) -> Api<DynamicObject> {
+        Api::namespaced_with(env.client.clone(), &self.namespace, &self.kind)
     }
 
     fn is_claims(&self) -> bool {
@@ -187,10 +187,10 @@ impl Part {
     }
 
     /// As a backup keeps them: nothing that the API server gives.
-    async fn backed_up(world: &World, kind: ApiResource, namespace: &str) -> Result<Self> {
+    async fn backed_up(env: &Env, kind: ApiResource, namespace: &str) -> Result<Self> {
         let mut part = Self { kind, namespace: namespace.to_owned(), objects: Vec::new() };
         let of_ours = if part.kind.kind == "Secret" { "metachannels.io/purpose" } else { "" };
-        part.objects = part.api(world).list(&ListParams::default().labels(of_ours)).await?.items;
+        part.objects = part.api(env).list(&ListParams::default().labels(of_ours)).await?.items;
         for object in &mut part.objects {
             let metadata = &mut object.metadata;
             (metadata.uid, metadata.resource_version, metadata.creation_timestamp) = (None, None, None);
@@ -199,14 +199,14 @@ impl Part {
         Ok(part)
     }
 
-    async fn lose(&self, world: &World) -> Result<()> {
+    async fn lose(&self, env: &Env) -> Result<()> {
         let all = (DeleteParams::default(), ListParams::default());
-        self.api(world).delete_collection(&all.0, &all.1).await?;
+        self.api(env).delete_collection(&all.0, &all.1).await?;
         Ok(())
     }
 
-    async fn restore(&self, world: &World, story: &Story) -> Result<()> {
-        let api = self.api(world);
+    async fn restore(&self, env: &Env, story: &Story) -> Result<()> {
+        let api = self.api(env);
         try_join_all(self.objects.iter().map(async |object| {
             let mut object = object.clone();
             if !story.owners {
@@ -271,68 +271,68 @@ impl Story {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_in_any_order_cuts_off_no_page_and_everything_is_ready_again() -> Result<()> {
-    let world = World::seeded(|seed| add_pages(seed, CHANNELS)).await?;
-    let operator = world.operator();
-    world.put_app().await?;
+    let env = Env::seeded(|seed| add_pages(seed, CHANNELS)).await?;
+    let operator = env.operator();
+    env.put_app().await?;
     let mut manifests = Vec::new();
     for number in 0..CHANNELS {
-        let (namespace, name) = (namespace(&world, number), format!("channel-{number}"));
-        world.put_token(namespace, &name, &text(&format!("page-{number}"))).await?;
+        let (namespace, name) = (namespace(&env, number), format!("channel-{number}"));
+        env.put_token(namespace, &name, &text(&format!("page-{number}"))).await?;
         let more = if number.is_multiple_of(10) { "publishToken: true" } else { "deletionPolicy: Disconnect" };
-        manifests.push(world.channel_manifest_with(namespace, &name, &page(number), more));
+        manifests.push(env.channel_manifest_with(namespace, &name, &page(number), more));
     }
-    world.apply(&manifests.join("---\n")).await?;
-    all_ready(&world).await?;
+    env.apply(&manifests.join("---\n")).await?;
+    all_ready(&env).await?;
     quiet(&operator).await?;
     operator.stop().await;
 
-    let mut parts = vec![Part::backed_up(&world, ApiResource::erase::<AssetClaim>(&()), &world.claims).await?];
-    parts.push(Part::backed_up(&world, ApiResource::erase::<MetaApp>(&()), &world.platform).await?);
-    for namespace in world.scopes() {
-        parts.push(Part::backed_up(&world, ApiResource::erase::<Secret>(&()), &namespace).await?);
-        parts.push(Part::backed_up(&world, ApiResource::erase::<FacebookChannel>(&()), &namespace).await?);
+    let mut parts = vec![Part::backed_up(&env, ApiResource::erase::<AssetClaim>(&()), &env.claims).await?];
+    parts.push(Part::backed_up(&env, ApiResource::erase::<MetaApp>(&()), &env.platform).await?);
+    for namespace in env.scopes() {
+        parts.push(Part::backed_up(&env, ApiResource::erase::<Secret>(&()), &namespace).await?);
+        parts.push(Part::backed_up(&env, ApiResource::erase::<FacebookChannel>(&()), &namespace).await?);
     }
     let count = std::env::var("RESTORES").ok().and_then(|count| count.parse().ok()).unwrap_or(RESTORES);
     for number in 0..count {
         let story = if number == 0 { Story::worst(&parts) } else { Story::of(number, &parts) };
-        try_join_all(parts.iter().map(|part| part.lose(&world))).await?;
-        world.sandbox.clear_ledger();
-        restored(&world, &parts, &story).await.with_context(|| format!("restore {number}: {story:?}"))?;
+        try_join_all(parts.iter().map(|part| part.lose(&env))).await?;
+        env.sandbox.clear_ledger();
+        restored(&env, &parts, &story).await.with_context(|| format!("restore {number}: {story:?}"))?;
     }
     Ok(())
 }
 
-fn namespace(world: &World, number: usize) -> &str {
-    if number.is_multiple_of(2) { &world.tenant_a } else { &world.tenant_b }
+fn namespace(env: &Env, number: usize) -> &str {
+    if number.is_multiple_of(2) { &env.tenant_a } else { &env.tenant_b }
 }
 
-async fn restored(world: &World, parts: &[Part], story: &Story) -> Result<()> {
+async fn restored(env: &Env, parts: &[Part], story: &Story) -> Result<()> {
     let mut operator = None;
     for (at, part) in story.order.iter().map(|part| &parts[*part]).enumerate() {
         if at == story.start {
-            operator = Some(world.operator());
+            operator = Some(env.operator());
         }
-        world.advance(story.pauses[at]);
+        env.advance(story.pauses[at]);
         // Whoever looks meanwhile has looked.
         if let Some(operator) = &operator {
             quiet(operator).await?;
         }
         if story.claims || !part.is_claims() {
-            part.restore(world, story).await?;
+            part.restore(env, story).await?;
         }
     }
-    let operator = operator.unwrap_or_else(|| world.operator());
-    all_ready(world).await?;
+    let operator = operator.unwrap_or_else(|| env.operator());
+    all_ready(env).await?;
     quiet(&operator).await?;
-    world.advance(2);
+    env.advance(2);
     quiet(&operator).await?;
-    all_ready(world).await?;
-    ensure!(unsubscriptions(world) == 0, "{} pages were cut off", unsubscriptions(world));
-    let pages = world.sandbox.state().pages;
+    all_ready(env).await?;
+    ensure!(unsubscriptions(env) == 0, "{} pages were cut off", unsubscriptions(env));
+    let pages = env.sandbox.state().pages;
     for number in 0..CHANNELS {
         ensure!(pages[&page(number)].subscriptions.contains_key(APP_ID), "page {number} is not subscribed");
-        let claim = world.claims().get(&format!("facebook-page-{}", page(number))).await?;
-        let channel = world.channels(namespace(world, number)).get(&format!("channel-{number}")).await?;
+        let claim = env.claims().get(&format!("facebook-page-{}", page(number))).await?;
+        let channel = env.channels(namespace(env, number)).get(&format!("channel-{number}")).await?;
         ensure!(Some(&claim.spec.holder.uid) == channel.metadata.uid.as_ref(), "{:?}", claim.spec);
     }
     operator.stop().await;
@@ -340,11 +340,11 @@ async fn restored(world: &World, parts: &[Part], story: &Story) -> Result<()> {
 }
 
 /// Waits until everything is ready, and known to be so as it is now.
-async fn all_ready(world: &World) -> Result<()> {
-    world.app_is(&["Ready=True", "!Stalled"]).await?;
+async fn all_ready(env: &Env) -> Result<()> {
+    env.app_is(&["Ready=True", "!Stalled"]).await?;
     wait_for("every channel to be ready", PATIENCE, async || {
-        for namespace in [&world.tenant_a, &world.tenant_b] {
-            let channels = world.channels(namespace).list(&ListParams::default()).await?.items;
+        for namespace in [&env.tenant_a, &env.tenant_b] {
+            let channels = env.channels(namespace).list(&ListParams::default()).await?.items;
             ensure!(channels.len() == CHANNELS / 2, "{}", channels.len());
             for channel in channels {
                 let status = channel.status.as_ref().context("no status")?;

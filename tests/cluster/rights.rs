@@ -43,26 +43,26 @@ fn unused(account: &Account, set: Rules, namespaces: &[&str]) -> Result<BTreeSet
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_right_that_is_given_is_used() -> Result<()> {
-    let world = World::seeded(|seed| {
+    let env = Env::seeded(|seed| {
         people(seed);
         add_system_user(seed, "robot", 39);
         add_pages(seed, 1);
     })
     .await?;
-    let operator = world.daily();
-    connected(&world, &operator).await?;
-    renewed_and_parted(&world, &operator).await?;
-    repaired_twice(&world, &operator).await?;
-    left_behind_twice(&world, &operator).await?;
-    authorized_by_a_person(&world, &operator).await?;
+    let operator = env.daily();
+    connected(&env, &operator).await?;
+    renewed_and_parted(&env, &operator).await?;
+    repaired_twice(&env, &operator).await?;
+    left_behind_twice(&env, &operator).await?;
+    authorized_by_a_person(&env, &operator).await?;
 
-    let watched = [world.platform.as_str(), &world.tenant_a, &world.tenant_b];
+    let watched = [env.platform.as_str(), &env.tenant_a, &env.tenant_b];
     let rows = [
-        (&world.account, WATCHED, watched.as_slice()),
-        (&world.account, CLAIMS, &[world.claims.as_str()]),
-        (&world.account, MAILBOX, &[world.inbox.as_str()]),
-        (&world.gateway_account, GATEWAY, watched.as_slice()),
-        (&world.gateway_account, GATEWAY_MAILBOX, &[world.inbox.as_str()]),
+        (&env.account, WATCHED, watched.as_slice()),
+        (&env.account, CLAIMS, &[env.claims.as_str()]),
+        (&env.account, MAILBOX, &[env.inbox.as_str()]),
+        (&env.gateway_account, GATEWAY, watched.as_slice()),
+        (&env.gateway_account, GATEWAY_MAILBOX, &[env.inbox.as_str()]),
     ];
     let mut idle = Vec::new();
     for (account, set, namespaces) in rows {
@@ -72,38 +72,37 @@ async fn every_right_that_is_given_is_used() -> Result<()> {
     Ok(())
 }
 
-async fn connected(world: &World, operator: &Running) -> Result<()> {
-    world.put_app().await?;
-    world.app_is(&["Ready=True"]).await?;
+async fn connected(env: &Env, operator: &Running) -> Result<()> {
+    env.put_app().await?;
+    env.app_is(&["Ready=True"]).await?;
     quiet(operator).await?;
     // Whom a selector selects is said by labels.
-    world.apply(&world.app_manifest().replace("{from: All}", "{from: Selector, selector: {}}")).await?;
-    world.app_is(&["Ready=True"]).await?;
-    world.put_grant(&text("robot"), "{}").await?;
-    let shop = world.granted_manifest(&world.tenant_a, "shop", &page(0), "acme");
-    world.apply(&format!("{shop}  publishToken: true\n")).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
+    env.apply(&env.app_manifest().replace("{from: All}", "{from: Selector, selector: {}}")).await?;
+    env.app_is(&["Ready=True"]).await?;
+    env.put_grant(&text("robot"), "{}").await?;
+    let shop = env.granted_manifest(&env.tenant_a, "shop", &page(0), "acme");
+    env.apply(&format!("{shop}  publishToken: true\n")).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
     quiet(operator).await?;
-    world.apply(&world.app_manifest()).await?;
-    world.app_is(&["Ready=True"]).await?;
+    env.apply(&env.app_manifest()).await?;
+    env.app_is(&["Ready=True"]).await?;
     Ok(())
 }
 
 /// A token that is renewed is published anew, and goes with the connection.
-async fn renewed_and_parted(world: &World, operator: &Running) -> Result<()> {
-    advance_and_pass(world, operator, 2 * DAY, "MetaGrant", 1).await?;
-    world.grant_is(&["Renewed=True/UpToDate"]).await?;
+async fn renewed_and_parted(env: &Env, operator: &Running) -> Result<()> {
+    advance_and_pass(env, operator, 2 * DAY, "MetaGrant", 1).await?;
+    env.grant_is(&["Renewed=True/UpToDate"]).await?;
     wait_for("the renewed token", PATIENCE, async || {
-        ensure!(world.in_use().await? != text("robot"));
+        ensure!(env.in_use().await? != text("robot"));
         Ok(())
     })
     .await?;
     quiet(operator).await?;
-    world
-        .kubectl()
+    env.kubectl()
         .run(&[
             "-n",
-            &world.tenant_a,
+            &env.tenant_a,
             "patch",
             "fbc",
             "shop",
@@ -112,60 +111,57 @@ async fn renewed_and_parted(world: &World, operator: &Running) -> Result<()> {
             r#"{"spec":{"connection":"Disconnected"}}"#,
         ])
         .await?;
-    world
-        .channel_is(&world.tenant_a, "shop", &["Ready=True", "Disconnected=True/DeclaredDisconnected"])
-        .await
-        .map(|_| ())
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True", "Disconnected=True/DeclaredDisconnected"]).await.map(|_| ())
 }
 
 /// The same Event twice is one that is counted.
-async fn repaired_twice(world: &World, operator: &Running) -> Result<()> {
-    world.put_channel(&world.tenant_a, "outlet", PAGE_B, TOKEN_B).await?;
-    world.channel_is(&world.tenant_a, "outlet", &["Ready=True"]).await?;
+async fn repaired_twice(env: &Env, operator: &Running) -> Result<()> {
+    env.put_channel(&env.tenant_a, "outlet", PAGE_B, TOKEN_B).await?;
+    env.channel_is(&env.tenant_a, "outlet", &["Ready=True"]).await?;
     for _ in 0..2 {
-        change_row(world, PAGE_B, APP_ID, None)?;
-        advance_and_sweep(world, operator, 16).await?;
-        world.channel_is(&world.tenant_a, "outlet", &["Ready=True"]).await?;
+        change_row(env, PAGE_B, APP_ID, None)?;
+        advance_and_sweep(env, operator, 16).await?;
+        env.channel_is(&env.tenant_a, "outlet", &["Ready=True"]).await?;
     }
     Ok(())
 }
 
 /// Without the application's secret nobody can clean up after a channel.
-async fn left_behind_twice(world: &World, operator: &Running) -> Result<()> {
+async fn left_behind_twice(env: &Env, operator: &Running) -> Result<()> {
     for _ in 0..2 {
-        world.put_channel(&world.tenant_a, "outlet", PAGE_B, TOKEN_B).await?;
-        world.channel_is(&world.tenant_a, "outlet", &["Ready=True"]).await?;
+        env.put_channel(&env.tenant_a, "outlet", PAGE_B, TOKEN_B).await?;
+        env.channel_is(&env.tenant_a, "outlet", &["Ready=True"]).await?;
         quiet(operator).await?;
-        let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
+        let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.platform);
         secrets.delete("acme-app", &DeleteParams::default()).await?;
-        world.channels(&world.tenant_a).delete("outlet", &DeleteParams::default()).await?;
+        env.channels(&env.tenant_a).delete("outlet", &DeleteParams::default()).await?;
         quiet(operator).await?;
-        world.advance(2);
+        env.advance(2);
         wait_for("the claim to say what stays", PATIENCE, async || {
-            let claim = world.claims().get(&AssetClaim::page_name(PAGE_B)).await?;
+            let claim = env.claims().get(&AssetClaim::page_name(PAGE_B)).await?;
             ensure!(claim.state().as_str() == "LeftBehind", "{:?}", claim.status);
             Ok(())
         })
         .await?;
-        world.put_app().await?;
-        world.app_is(&["Ready=True"]).await?;
+        env.put_app().await?;
+        env.app_is(&["Ready=True"]).await?;
     }
     Ok(())
 }
 
-async fn authorized_by_a_person(world: &World, operator: &Running) -> Result<()> {
-    world.apply(&grant_manifest(world, &world.tenant_b)).await?;
+async fn authorized_by_a_person(env: &Env, operator: &Running) -> Result<()> {
+    env.apply(&grant_manifest(env, &env.tenant_b)).await?;
     quiet(operator).await?;
-    let mut browser = Browser::new(&world.sandbox.resolve()["hooks.example.com"]);
-    browser.cluster = Some(world.client.clone());
-    let name = format!("{}/acme", world.tenant_b);
+    let mut browser = Browser::new(&env.sandbox.resolve()["hooks.example.com"]);
+    browser.cluster = Some(env.client.clone());
+    let name = format!("{}/acme", env.tenant_b);
     let offer =
         wait_for("the gateway to know the grant", PATIENCE, async || browser.up_to_the_offer(&name, PERSON, &[]).await)
             .await?;
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
     wait_for("the mail to be taken", PATIENCE, async || {
-        let asked = world.account.asked();
-        ensure!(asked.contains_key(&("delete secrets.".to_owned(), world.inbox.clone())));
+        let asked = env.account.asked();
+        ensure!(asked.contains_key(&("delete secrets.".to_owned(), env.inbox.clone())));
         Ok(())
     })
     .await

@@ -32,26 +32,26 @@ fn secret(number: usize) -> String {
 }
 
 /// Merges entries into the Secret, as someone with kubectl would; `None` takes one out.
-async fn write(world: &World, entries: &[(&str, Option<&str>)]) -> Result<()> {
+async fn write(env: &Env, entries: &[(&str, Option<&str>)]) -> Result<()> {
     let encoded = |value: &str| json!(k8s_openapi::ByteString(value.as_bytes().to_vec()));
     let data: BTreeMap<_, _> = entries.iter().map(|(key, value)| (*key, value.map(encoded))).collect();
     let patch = json!({ "data": data }).to_string();
-    let patch = ["-n", &world.platform, "patch", "secret", "acme-app", "--type=merge", "-p", &patch];
-    world.kubectl().run(&patch).await.map(drop)
+    let patch = ["-n", &env.platform, "patch", "secret", "acme-app", "--type=merge", "-p", &patch];
+    env.kubectl().run(&patch).await.map(drop)
 }
 
-async fn accepts(caller: &Caller, world: &World, secret: &str) -> Result<bool> {
-    let path = format!("/webhooks/{}/acme", world.platform);
+async fn accepts(caller: &Caller, env: &Env, secret: &str) -> Result<bool> {
+    let path = format!("/webhooks/{}/acme", env.platform);
     Ok(caller.post(&path, Some(&signature(secret, BODY))).await? == StatusCode::OK)
 }
 
 /// Waits until the gateway takes what is signed with these, and nothing that is signed with those.
-async fn gateway_takes(world: &World, taken: &[&str], refused: &[&str]) -> Result<()> {
-    let caller = Caller::new(world);
+async fn gateway_takes(env: &Env, taken: &[&str], refused: &[&str]) -> Result<()> {
+    let caller = Caller::new(env);
     wait_for("the gateway to have read the Secret", PATIENCE, async || {
         for (secrets, expected) in [(taken, true), (refused, false)] {
             for secret in secrets {
-                ensure!(accepts(&caller, world, secret).await? == expected, "{secret} is taken: {}", !expected);
+                ensure!(accepts(&caller, env, secret).await? == expected, "{secret} is taken: {}", !expected);
             }
         }
         Ok(())
@@ -60,12 +60,12 @@ async fn gateway_takes(world: &World, taken: &[&str], refused: &[&str]) -> Resul
 }
 
 /// Waits until the status names this entry as the one in use, with this secret, and says so of the other one.
-async fn uses(world: &World, key: &str, secret: &str, other: Option<bool>) -> Result<MetaAppStatus> {
+async fn uses(env: &Env, key: &str, secret: &str, other: Option<bool>) -> Result<MetaAppStatus> {
     use meta_channel_operator::graph::AppSecret;
-    let app = world.apps().get("acme").await?;
+    let app = env.apps().get("acme").await?;
     let fingerprint = AppSecret::parse(secret.as_bytes())?.fingerprint(&app.metadata.uid.unwrap_or_default());
     wait_for(&format!("{key} to be in use, the other one accepted: {other:?}"), PATIENCE, async || {
-        let status = app_status(world).await?;
+        let status = app_status(env).await?;
         let used = status.secret_in_use.clone().unwrap_or_default();
         ensure!(used.key == key && used.fingerprint == fingerprint, "{used:?}");
         ensure!(status.other_secret.as_ref().map(|it| it.accepted) == other, "{:?}", status.other_secret);
@@ -75,10 +75,10 @@ async fn uses(world: &World, key: &str, secret: &str, other: Option<bool>) -> Re
 }
 
 /// Asks for a look at the application and at a channel.
-async fn ask(world: &World, at: &str) -> Result<()> {
-    world.request_look(&world.tenant_a, "shop", at).await?;
+async fn ask(env: &Env, at: &str) -> Result<()> {
+    env.request_look(&env.tenant_a, "shop", at).await?;
     let at = format!("metachannels.io/requested-at={at}");
-    world.kubectl().run(&["-n", &world.platform, "annotate", "--overwrite", "mapp", "acme", &at]).await.map(drop)
+    env.kubectl().run(&["-n", &env.platform, "annotate", "--overwrite", "mapp", "acme", &at]).await.map(drop)
 }
 
 /// Versions of everything that a rotation must not touch.
@@ -88,8 +88,8 @@ struct Steady {
 }
 
 impl Steady {
-    fn watch(world: &World) -> Self {
-        Self { apps: world.record_apps(), channels: world.record(&world.tenant_a) }
+    fn watch(env: &Env) -> Self {
+        Self { apps: env.record_apps(), channels: env.record(&env.tenant_a) }
     }
 
     /// No condition of anything ever was another one, or has become so anew.
@@ -115,35 +115,35 @@ impl Steady {
 }
 
 /// Twenty events a second, until it is dropped.
-async fn events(world: &World, sent: &std::cell::Cell<usize>) -> Result<()> {
+async fn events(env: &Env, sent: &std::cell::Cell<usize>) -> Result<()> {
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
     loop {
         ticks.tick().await;
         let item: Value = json!({"sender": {"id": "7700000000000001"}, "message": {"mid": format!("m_{}", sent.get()), "text": "hi"}});
         let item = json!({"page": PAGE_A, "app": APP_ID, "field": "messages", "item": item});
-        let dropped = world.sandbox.send_webhook(serde_json::from_value::<WebhookItem>(item)?)?;
+        let dropped = env.sandbox.send_webhook(serde_json::from_value::<WebhookItem>(item)?)?;
         ensure!(dropped.is_none(), "{dropped:?}");
         sent.set(sent.get() + 1);
     }
 }
 
 /// Does the steps while events come, and then sees that every one of them arrives. Says how many were sent.
-async fn while_events_come(world: &World, steps: impl Future<Output = Result<()>>) -> Result<usize> {
+async fn while_events_come(env: &Env, steps: impl Future<Output = Result<()>>) -> Result<usize> {
     let sent = std::cell::Cell::new(0);
     tokio::select! {
-        ended = events(world, &sent) => ended?,
+        ended = events(env, &sent) => ended?,
         ended = steps => ended?,
     }
     // Meta repeats what was refused: after ten seconds, and what was refused for long at growing distances within the hour.
     for minutes in [1, 5, 10, 15, 30] {
-        world.advance(minutes);
-        world.sandbox.flush_webhooks().await;
-        let taken = world.sandbox.deliveries().into_iter().filter(|it| it.status == Some(200));
+        env.advance(minutes);
+        env.sandbox.flush_webhooks().await;
+        let taken = env.sandbox.deliveries().into_iter().filter(|it| it.status == Some(200));
         let taken: BTreeSet<_> = taken.filter_map(|it| it.post).collect();
         if taken.len() >= sent.get() {
             return Ok(sent.get());
         }
     }
-    let dropped: Vec<_> = world.sandbox.deliveries().into_iter().filter(|it| it.dropped.is_some()).collect();
+    let dropped: Vec<_> = env.sandbox.deliveries().into_iter().filter(|it| it.dropped.is_some()).collect();
     anyhow::bail!("not all of {} events were taken; {dropped:?}", sent.get())
 }

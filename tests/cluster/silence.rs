@@ -28,12 +28,12 @@ async fn readyz(url: &str, expected: (u16, &str)) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_on_which_nothing_is_heard_is_told_and_begun_anew_and_nothing_is_missed() -> Result<()> {
-    let world = World::new().await?;
-    let proxy = Proxy::start(world.plane).await?;
-    let original = world.plane.service_account_kubeconfig(&world.inbox, "operator").await?;
-    let client = testkit::client(&proxy.kubeconfig(world.plane, &original)?).await?;
+    let env = Env::new().await?;
+    let proxy = Proxy::start(env.plane).await?;
+    let original = env.plane.service_account_kubeconfig(&env.inbox, "operator").await?;
+    let client = testkit::client(&proxy.kubeconfig(env.plane, &original)?).await?;
     let ready = Readiness::default();
-    let operator = world.operator_with(|operator| {
+    let operator = env.operator_with(|operator| {
         operator.client = client;
         operator.metrics = Metrics::with(WatchHealth::new(LIMITS));
         operator.ready = ready.clone();
@@ -41,9 +41,9 @@ async fn a_watch_on_which_nothing_is_heard_is_told_and_begun_anew_and_nothing_is
     let listener = server::bind("127.0.0.1:0".parse()?)?;
     let url = format!("http://{}/readyz", listener.local_addr()?);
     let serving = tokio::spawn(server::serve(listener, operator.metrics.clone(), ready, CancellationToken::new()));
-    world.put_app().await?;
-    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
+    env.put_app().await?;
+    env.put_channel(&env.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     readyz(&url, (200, "ok")).await?;
     let heard = || operator.gauge("watch_heard_timestamp_seconds{kind=\"MetaGrant\"}");
     let silences = |kind: &str| operator.count("watch_silences_total", kind);
@@ -66,9 +66,9 @@ async fn a_watch_on_which_nothing_is_heard_is_told_and_begun_anew_and_nothing_is
     }
     let silent = heard();
     // What came and went meanwhile is noticed.
-    world.put_channel(&world.tenant_b, "support", PAGE_B, TOKEN_B).await?;
+    env.put_channel(&env.tenant_b, "support", PAGE_B, TOKEN_B).await?;
     proxy.thaw();
-    world.channel_is(&world.tenant_b, "support", &["Ready=True/ReconcileSucceeded"]).await?;
+    env.channel_is(&env.tenant_b, "support", &["Ready=True/ReconcileSucceeded"]).await?;
     readyz(&url, (200, "ok")).await?;
     wait_for("every watch to be heard again", PATIENCE, async || {
         ensure!(heard() > silent, "heard at {}", heard());

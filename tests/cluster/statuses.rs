@@ -17,13 +17,13 @@ use crate::support::holding_proxy::{Hold, HoldingProxy};
 use crate::support::observe::*;
 
 /// Versions of the channels of a namespace: who wrote none did not change its mind.
-async fn channel_versions(world: &World) -> Result<Vec<(String, Option<String>)>> {
-    let all = world.channels(&world.tenant_a).list(&Default::default()).await?;
+async fn channel_versions(env: &Env) -> Result<Vec<(String, Option<String>)>> {
+    let all = env.channels(&env.tenant_a).list(&Default::default()).await?;
     Ok(all.into_iter().map(|it| (it.name_any(), it.resource_version())).collect())
 }
 
-async fn nobody_changed(world: &World, before: &[(String, Option<String>)]) -> Result<()> {
-    ensure!(channel_versions(world).await? == before, "a channel changed its status");
+async fn nobody_changed(env: &Env, before: &[(String, Option<String>)]) -> Result<()> {
+    ensure!(channel_versions(env).await? == before, "a channel changed its status");
     Ok(())
 }
 
@@ -56,7 +56,7 @@ where
 
 /// Writes another status, or removes it, and waits until it is as it was. The ledger is of that alone.
 async fn is_put_right<K>(
-    world: &World,
+    env: &Env,
     operator: &Running,
     (api, name): (&Api<K>, &str),
     foreign: Option<&Value>,
@@ -66,9 +66,9 @@ where
     K: Clone + serde::de::DeserializeOwned + std::fmt::Debug + serde::Serialize,
 {
     // At most once a minute, and it is never raced with.
-    world.advance(2);
+    env.advance(2);
     quiet(operator).await?;
-    world.sandbox.clear_ledger();
+    env.sandbox.clear_ledger();
     write_status(api, name, foreign).await?;
     repaired(api, name, well).await?;
     quiet(operator).await
@@ -76,44 +76,43 @@ where
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_metaapp_whose_status_is_removed_or_put_back_is_looked_at_and_its_channels_do_not_notice() -> Result<()> {
-    let world = World::new().await?;
-    let operator = world.operator();
-    world
-        .put_secret(&world.platform, "acme-app", "app-secret", "app-secret", "another-secret-00000000000000000000")
+    let env = Env::new().await?;
+    let operator = env.operator();
+    env.put_secret(&env.platform, "acme-app", "app-secret", "app-secret", "another-secret-00000000000000000000")
         .await?;
-    world.apply(&world.app_manifest()).await?;
+    env.apply(&env.app_manifest()).await?;
     wait_for("the wrong secret to be told", PATIENCE, async || {
-        world.advance(1);
-        let app = world.apps().get("acme").await?;
+        env.advance(1);
+        let app = env.apps().get("acme").await?;
         missing(&app.status.context("no status")?.conditions, &["CredentialsValid=False"])
     })
     .await?;
-    let broken = status_of(&world.apps().get("acme").await?);
-    world.put_app().await?;
-    world.put_channels(&world.tenant_a, &[("shop", PAGE_A, TOKEN_A), ("support", PAGE_B, TOKEN_B)]).await?;
+    let broken = status_of(&env.apps().get("acme").await?);
+    env.put_app().await?;
+    env.put_channels(&env.tenant_a, &[("shop", PAGE_A, TOKEN_A), ("support", PAGE_B, TOKEN_B)]).await?;
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True"]).await?;
+        env.channel_is(&env.tenant_a, name, &["Ready=True"]).await?;
     }
-    world.app_is(&["Ready=True"]).await?;
+    env.app_is(&["Ready=True"]).await?;
     quiet(&operator).await?;
-    let (before, well) = (channel_versions(&world).await?, status_of(&world.apps().get("acme").await?));
-    let apps: Api<MetaApp> = world.apps();
+    let (before, well) = (channel_versions(&env).await?, status_of(&env.apps().get("acme").await?));
+    let apps: Api<MetaApp> = env.apps();
     for foreign in [None, Some(&broken), None] {
-        is_put_right(&world, &operator, (&apps, "acme"), foreign, &well).await?;
-        assert!(!world.sandbox.ledger().is_empty(), "Meta was asked");
-        assert_eq!(world.writes(), []);
-        nobody_changed(&world, &before).await?;
+        is_put_right(&env, &operator, (&apps, "acme"), foreign, &well).await?;
+        assert!(!env.sandbox.ledger().is_empty(), "Meta was asked");
+        assert_eq!(env.writes(), []);
+        nobody_changed(&env, &before).await?;
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_whose_status_is_removed_or_put_back_is_looked_at_and_its_channels_do_not_notice() -> Result<()> {
-    let world = World::seeded(person_manages_pages).await?;
-    let operator = world.operator();
-    connected(&world, &operator).await?;
+    let env = Env::seeded(person_manages_pages).await?;
+    let operator = env.operator();
+    connected(&env, &operator).await?;
     quiet(&operator).await?;
-    let grants: Api<MetaGrant> = Api::namespaced(world.client.clone(), &world.tenant_a);
+    let grants: Api<MetaGrant> = Api::namespaced(env.client.clone(), &env.tenant_a);
     let well = status_of(&grants.get("acme-grant").await?);
     let mut dead = well.clone();
     for condition in dead["conditions"].as_array_mut().context("no conditions")? {
@@ -122,46 +121,46 @@ async fn a_grant_whose_status_is_removed_or_put_back_is_looked_at_and_its_channe
             condition["reason"] = json!("TokenExpired");
         }
     }
-    let before = channel_versions(&world).await?;
+    let before = channel_versions(&env).await?;
     for foreign in [None, Some(&dead)] {
-        is_put_right(&world, &operator, (&grants, "acme-grant"), foreign, &well).await?;
-        nobody_changed(&world, &before).await?;
+        is_put_right(&env, &operator, (&grants, "acme-grant"), foreign, &well).await?;
+        nobody_changed(&env, &before).await?;
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_whose_status_is_removed_or_put_back_is_looked_at_at_once() -> Result<()> {
-    let world = World::new().await?;
-    let operator = world.operator();
-    world.put_app().await?;
-    world.put_channel(&world.tenant_a, "shop", PAGE_A, "EAAthis-token-was-never-issued-by-anybody").await?;
-    let dead = world.channel_is(&world.tenant_a, "shop", &["Disconnected=True/TokenUnknown"]).await?;
-    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
-    world.app_is(&["Ready=True"]).await?;
+    let env = Env::new().await?;
+    let operator = env.operator();
+    env.put_app().await?;
+    env.put_channel(&env.tenant_a, "shop", PAGE_A, "EAAthis-token-was-never-issued-by-anybody").await?;
+    let dead = env.channel_is(&env.tenant_a, "shop", &["Disconnected=True/TokenUnknown"]).await?;
+    env.put_token(&env.tenant_a, "shop", TOKEN_A).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True"]).await?;
+    env.app_is(&["Ready=True"]).await?;
     quiet(&operator).await?;
-    let channels = world.channels(&world.tenant_a);
+    let channels = env.channels(&env.tenant_a);
     let well = status_of(&channels.get("shop").await?);
     let mut more = well.clone();
     more["restrictedSince"] = json!("2026-01-01T00:00:00Z");
     let dead = status_of(&dead);
     for foreign in [None, Some(&dead), Some(&more)] {
-        is_put_right(&world, &operator, (&channels, "shop"), foreign, &well).await?;
-        assert!(!world.sandbox.ledger().is_empty(), "Meta was asked");
-        assert_eq!(world.writes(), []);
+        is_put_right(&env, &operator, (&channels, "shop"), foreign, &well).await?;
+        assert!(!env.sandbox.ledger().is_empty(), "Meta was asked");
+        assert_eq!(env.writes(), []);
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_decided_about_an_object_is_not_written_to_another_one_of_its_name() -> Result<()> {
-    let world = World::new().await?;
-    let api = world.channels(&world.tenant_a);
-    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    let env = Env::new().await?;
+    let api = env.channels(&env.tenant_a);
+    env.put_channel(&env.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     let before = api.get("shop").await?;
     api.delete("shop", &DeleteParams::default()).await?;
-    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    env.put_channel(&env.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
     let metrics = Metrics::default();
     let write = async |object: &FacebookChannel| {
         let status = json!({ "pageName": "Acme Shop" });
@@ -179,31 +178,31 @@ async fn what_was_decided_about_an_object_is_not_written_to_another_one_of_its_n
 /// It was decided before, by a leader that stood still. Its fingerprint of what it depended on hides nothing from the next one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_that_a_former_leader_writes_over_a_newer_one_is_repaired_by_the_one_that_leads() -> Result<()> {
-    let world = World::new().await?;
-    let way = HoldingProxy::new(&world.account.client, Hold::Statuses).await?;
-    let former = world.operator_with(|operator| operator.client = way.client.clone());
-    world.put_app().await?;
-    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+    let env = Env::new().await?;
+    let way = HoldingProxy::new(&env.account.client, Hold::Statuses).await?;
+    let former = env.operator_with(|operator| operator.client = way.client.clone());
+    env.put_app().await?;
+    env.put_channel(&env.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True"]).await?;
     quiet(&former).await?;
     way.hold();
-    world.request_look(&world.tenant_a, "shop", "now").await?;
+    env.request_look(&env.tenant_a, "shop", "now").await?;
     wait_for("a write of a status", PATIENCE, async || {
         ensure!(way.waiting() == 1);
         Ok(())
     })
     .await?;
 
-    world.sandbox.invalidate_token("page-a", Invalidation { subcode: Some(460), message: None })?;
-    let next = world.operator();
+    env.sandbox.invalidate_token("page-a", Invalidation { subcode: Some(460), message: None })?;
+    let next = env.operator();
     let newer = ["Ready=False/PasswordChanged", "Expired=True"];
-    let channel = world.channel_is(&world.tenant_a, "shop", &newer).await?;
+    let channel = env.channel_is(&env.tenant_a, "shop", &newer).await?;
     quiet(&next).await?;
     former.shutdown.cancel();
     way.release();
     former.stop().await;
     wait_for("the older status to be there and gone", PATIENCE, async || {
-        let now = world.channels(&world.tenant_a).get("shop").await?;
+        let now = env.channels(&env.tenant_a).get("shop").await?;
         let version = |channel: &FacebookChannel| channel.resource_version().and_then(|it| it.parse::<u64>().ok());
         ensure!(version(&now) > version(&channel), "nothing was written");
         ensure!(status_of(&now) == status_of(&channel), "{:#}", status_of(&now));

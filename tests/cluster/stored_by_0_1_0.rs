@@ -82,11 +82,11 @@ fn as_left(seed: &mut Seed, stored: &[Value]) {
 }
 
 /// The objects of the kinds that have a status, as they are now.
-async fn current(world: &World) -> Result<Vec<Value>> {
+async fn current(env: &Env) -> Result<Vec<Value>> {
     let kinds = KINDS.map(|(_, plural)| plural).join(",");
     let mut all = Vec::new();
-    for namespace in [&world.platform, &world.tenant_a, &world.tenant_b, &world.claims] {
-        let list = world.kubectl().get(&["--namespace", namespace, &kinds]).await?;
+    for namespace in [&env.platform, &env.tenant_a, &env.tenant_b, &env.claims] {
+        let list = env.kubectl().get(&["--namespace", namespace, &kinds]).await?;
         all.extend(list["items"].as_array().context("a list")?.iter().cloned());
     }
     Ok(all)
@@ -122,9 +122,9 @@ fn lasting(object: &Value) -> Value {
 }
 
 /// Waits until every status was written anew, by the names of today.
-async fn renamed(world: &World) -> Result<Vec<Value>> {
+async fn renamed(env: &Env) -> Result<Vec<Value>> {
     wait_for("the names of today", PATIENCE, async || {
-        let all = current(world).await?;
+        let all = current(env).await?;
         let shown = all.iter().flat_map(|it| it["status"]["conditions"].as_array().into_iter().flatten());
         for condition in shown {
             let named = |names: &[&str], field: &str| names.contains(&condition[field].as_str().unwrap_or_default());
@@ -140,22 +140,22 @@ async fn renamed(world: &World) -> Result<Vec<Value>> {
 async fn what_0_1_0_stored_stays_as_it_is_under_the_names_of_today_without_a_write_at_meta() -> Result<()> {
     let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await?));
     let stored = stored()?;
-    let world = World::alone(plane, |seed| as_left(seed, &stored)).await?;
-    world.set_clock(SINCE.parse::<Timestamp>()?)?;
+    let env = Env::alone(plane, |seed| as_left(seed, &stored)).await?;
+    env.set_clock(SINCE.parse::<Timestamp>()?)?;
     for object in &stored {
         let plural = KINDS.iter().find(|(kind, _)| object["kind"] == *kind).map(|(_, plural)| *plural);
         let resource = plural.map_or_else(|| "secrets".to_owned(), |plural| format!("metachannels.io/{plural}"));
         plane.store(&resource, object).await?;
     }
     let graph_url = named(&stored, "MetaApp", "acme")["status"]["graphUrl"].as_str().context("a URL")?;
-    let operator = world.operator_with(|operator| graph_url.clone_into(&mut operator.policy.graph_url));
+    let operator = env.operator_with(|operator| graph_url.clone_into(&mut operator.policy.graph_url));
     awake(&operator).await?;
     // By then everything was checked in a slot of its own, what is broken too.
-    world.advance(2 * 60 + 1);
-    renamed(&world).await?;
-    settled(&world, &operator).await?;
+    env.advance(2 * 60 + 1);
+    renamed(&env).await?;
+    settled(&env, &operator).await?;
 
-    let current = renamed(&world).await?;
+    let current = renamed(&env).await?;
     for (kind, _) in KINDS {
         assert_eq!(of_kind(&current, kind).count(), of_kind(&stored, kind).count(), "{kind}");
         for before in of_kind(&stored, kind) {
@@ -165,15 +165,15 @@ async fn what_0_1_0_stored_stays_as_it_is_under_the_names_of_today_without_a_wri
             assert_eq!(lasting(now), lasting(before), "{kind} {name}");
         }
     }
-    assert_eq!(world.writes(), []);
-    assert_eq!(world.requests("GET", EXCHANGE), [], "the token of the grant is not exchanged anew");
-    for namespace in [&world.platform, &world.tenant_a, &world.tenant_b, &world.claims] {
-        let events = [told(&world, namespace, "Warning").await?, told(&world, namespace, "Normal").await?];
+    assert_eq!(env.writes(), []);
+    assert_eq!(env.requests("GET", EXCHANGE), [], "the token of the grant is not exchanged anew");
+    for namespace in [&env.platform, &env.tenant_a, &env.tenant_b, &env.claims] {
+        let events = [told(&env, namespace, "Warning").await?, told(&env, namespace, "Normal").await?];
         assert_eq!(events, [vec![""; 0], vec![""; 0]], "{namespace}: what was told is not told again");
     }
     for secret in of_kind(&stored, "Secret") {
         let field = |name: &str| secret["metadata"][name].as_str().unwrap_or_default();
-        let now = world.kubectl().get(&["--namespace", field("namespace"), "secret", field("name")]).await?;
+        let now = env.kubectl().get(&["--namespace", field("namespace"), "secret", field("name")]).await?;
         assert_eq!((&now["data"], &now["type"]), (&secret["data"], &secret["type"]), "{}", field("name"));
     }
     Ok(())

@@ -10,9 +10,9 @@ use crate::support::observe::*;
 use crate::support::subscriptions::change_row;
 
 /// Plays each preset for its page.
-fn play(world: &World, presets: &[&str], names: &[(String, String)]) -> Result<()> {
+fn play(env: &Env, presets: &[&str], names: &[(String, String)]) -> Result<()> {
     for (preset, (_, page)) in presets.iter().zip(names) {
-        world.sandbox.preset(preset, &[("page", page)])?;
+        env.sandbox.preset(preset, &[("page", page)])?;
     }
     Ok(())
 }
@@ -27,14 +27,14 @@ const NEEDS_PERMISSION: [&str; 2] = ["page-read-needs-permission", "page-read-ne
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_may_not_be_read_for_want_of_a_permission_that_is_not_required_stays_connected_and_repaired()
 -> Result<()> {
-    let world = World::seeded(|seed| add_pages(seed, NEEDS_PERMISSION.len())).await?;
-    let operator = world.operator();
-    let names = connect_pages(&world, NEEDS_PERMISSION.len()).await?;
-    play(&world, &NEEDS_PERMISSION, &names)?;
+    let env = Env::seeded(|seed| add_pages(seed, NEEDS_PERMISSION.len())).await?;
+    let operator = env.operator();
+    let names = connect_pages(&env, NEEDS_PERMISSION.len()).await?;
+    play(&env, &NEEDS_PERMISSION, &names)?;
     for (_, page) in &names {
-        change_row(&world, page, APP_ID, None)?;
+        change_row(&env, page, APP_ID, None)?;
     }
-    advance_and_sweep(&world, &operator, 16).await?;
+    advance_and_sweep(&env, &operator, 16).await?;
     for ((name, page), code) in names.iter().zip(["code 100", "code 10"]) {
         let expected = [
             "Ready=True/ReconcileSucceeded",
@@ -45,20 +45,20 @@ async fn a_page_that_may_not_be_read_for_want_of_a_permission_that_is_not_requir
             "!Reconciling",
             "!Stalled",
         ];
-        let channel = world.channel_is(&world.tenant_a, name, &expected).await?;
+        let channel = env.channel_is(&env.tenant_a, name, &expected).await?;
         let told = message(&channel, "PageUsable");
         assert!(told.contains(code) && told.contains("pages_read_engagement"), "{told}");
-        assert!(world.sandbox.state().pages[page].subscriptions.contains_key(APP_ID), "{name} is subscribed again");
+        assert!(env.sandbox.state().pages[page].subscriptions.contains_key(APP_ID), "{name} is subscribed again");
     }
     // For good: nothing more is written, asked about or told.
-    let before = versions(&world).await?;
-    world.sandbox.clear_ledger();
+    let before = versions(&env).await?;
+    env.sandbox.clear_ledger();
     for _ in 0..3 {
-        advance_and_sweep(&world, &operator, 16).await?;
+        advance_and_sweep(&env, &operator, 16).await?;
     }
-    assert_eq!(versions(&world).await?, before);
-    assert_eq!(world.requests("GET", DEBUG_TOKEN), []);
-    warned(&world, &world.tenant_a, &[""; 0]).await?;
+    assert_eq!(versions(&env).await?, before);
+    assert_eq!(env.requests("GET", DEBUG_TOKEN), []);
+    warned(&env, &env.tenant_a, &[""; 0]).await?;
     Ok(())
 }
 
@@ -71,39 +71,39 @@ const HICCUPS: [&str; 4] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_page_call_says_once_turns_nothing_and_sends_nobody_anywhere() -> Result<()> {
-    let world = World::seeded(|seed| add_pages(seed, HICCUPS.len())).await?;
-    let operator = world.operator();
-    let names = connect_pages(&world, HICCUPS.len()).await?;
-    let before = versions(&world).await?;
+    let env = Env::seeded(|seed| add_pages(seed, HICCUPS.len())).await?;
+    let operator = env.operator();
+    let names = connect_pages(&env, HICCUPS.len()).await?;
+    let before = versions(&env).await?;
     for (preset, (_, page)) in HICCUPS.iter().zip(&names) {
         let once = ("times", "1");
         let parameters =
             if preset.contains("once") { vec![("page", page.as_str())] } else { vec![("page", page.as_str()), once] };
-        world.sandbox.preset(preset, &parameters)?;
+        env.sandbox.preset(preset, &parameters)?;
     }
-    world.sandbox.clear_ledger();
-    advance_and_sweep(&world, &operator, 16).await?;
-    assert_eq!(versions(&world).await?, before);
+    env.sandbox.clear_ledger();
+    advance_and_sweep(&env, &operator, 16).await?;
+    assert_eq!(versions(&env).await?, before);
     // The witness was asked in the same pass, and the page again within the minute.
-    let witnessed = (0..names.len()).map(|number| made_about(&world, &format!("page-{number}")).len());
+    let witnessed = (0..names.len()).map(|number| made_about(&env, &format!("page-{number}")).len());
     let witnessed: Vec<_> = witnessed.collect();
     assert!(witnessed[..3].iter().all(|asked| *asked == 1), "{witnessed:?}");
-    world.sandbox.clear_ledger();
-    world.advance(2);
+    env.sandbox.clear_ledger();
+    env.advance(2);
     wait_for("the pages to be checked again", PATIENCE, async || {
         for number in 0..3 {
-            ensure!(!made_with(&world, &format!("page-{number}")).is_empty(), "page-{number}");
+            ensure!(!made_with(&env, &format!("page-{number}")).is_empty(), "page-{number}");
         }
         Ok(())
     })
     .await?;
     quiet(&operator).await?;
     for _ in 0..2 {
-        advance_and_sweep(&world, &operator, 16).await?;
+        advance_and_sweep(&env, &operator, 16).await?;
     }
-    assert_eq!(versions(&world).await?, before);
-    warned(&world, &world.tenant_a, &[""; 0]).await?;
-    warned(&world, &world.platform, &[""; 0]).await?;
+    assert_eq!(versions(&env).await?, before);
+    warned(&env, &env.tenant_a, &[""; 0]).await?;
+    warned(&env, &env.platform, &[""; 0]).await?;
     Ok(())
 }
 
@@ -119,44 +119,44 @@ const REFUSED: [(&str, &str, &[&str]); 5] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_that_meta_refuses_though_the_permission_is_there_says_so_and_blames_no_token() -> Result<()> {
     let lacking = "pages_show_list, pages_manage_metadata";
-    let world = World::seeded(|seed| {
+    let env = Env::seeded(|seed| {
         add_pages(seed, REFUSED.len() + 1);
         let last = seed.tokens.last_mut().unwrap();
         last.scopes = lacking.split(", ").map(str::to_owned).collect();
     })
     .await?;
-    let _operator = world.operator();
-    world.put_app().await?;
+    let _operator = env.operator();
+    env.put_app().await?;
     for (number, (preset, ..)) in REFUSED.iter().enumerate() {
-        world.sandbox.preset(preset, &[("page", &page(number))])?;
+        env.sandbox.preset(preset, &[("page", &page(number))])?;
         let (name, token) = (format!("channel-{number}"), text(&format!("page-{number}")));
-        world.put_channel(&world.tenant_a, &name, &page(number), &token).await?;
+        env.put_channel(&env.tenant_a, &name, &page(number), &token).await?;
     }
     for (number, (preset, reason, words)) in REFUSED.iter().enumerate() {
         let ready = format!("Ready=False/{reason}");
         let expected = [ready.as_str(), "Stalled=True", "Authorized=True", "PageUsable=True"];
-        let channel = world.channel_is(&world.tenant_a, &format!("channel-{number}"), &expected).await?;
+        let channel = env.channel_is(&env.tenant_a, &format!("channel-{number}"), &expected).await?;
         let told = sentence(&channel.status.as_ref().unwrap().conditions).unwrap().to_owned();
         assert!(words.iter().all(|word| told.contains(word)), "{preset}: {told}");
         assert!(channel.status.unwrap().next_step.is_some_and(|step| step.contains("App Dashboard")), "{preset}");
     }
     // With the permission withdrawn since, the refused write has debug_token asked, which says so.
     let lost = "at: /data, set: {scopes: [pages_show_list, pages_manage_metadata]}";
-    let connected = world.channel_manifest(&world.tenant_a, "shop", PAGE_A);
-    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
-    world.apply(&connected).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
-    world.sandbox.preset("subscription-refused-1929002", &[("page", PAGE_A)])?;
-    world.sandbox.add_fault(fault(&format!("{{match: {{template: '{DEBUG_TOKEN}'}}, do: {{edit: {{{lost}}}}}}}")));
-    change_row(&world, PAGE_A, APP_ID, None)?;
-    world.request_look(&world.tenant_a, "shop", "now").await?;
-    let channel = world.channel_is(&world.tenant_a, "shop", &["Ready=False/ScopeMissing", "Stalled=True"]).await?;
+    let connected = env.channel_manifest(&env.tenant_a, "shop", PAGE_A);
+    env.put_token(&env.tenant_a, "shop", TOKEN_A).await?;
+    env.apply(&connected).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
+    env.sandbox.preset("subscription-refused-1929002", &[("page", PAGE_A)])?;
+    env.sandbox.add_fault(fault(&format!("{{match: {{template: '{DEBUG_TOKEN}'}}, do: {{edit: {{{lost}}}}}}}")));
+    change_row(&env, PAGE_A, APP_ID, None)?;
+    env.request_look(&env.tenant_a, "shop", "now").await?;
+    let channel = env.channel_is(&env.tenant_a, "shop", &["Ready=False/ScopeMissing", "Stalled=True"]).await?;
     assert!(message(&channel, "Authorized").contains("pages_messaging"));
-    world.sandbox.clear_faults();
+    env.sandbox.clear_faults();
     // With the permission missing from the begin debug_token says so before anything is written.
     let last = REFUSED.len();
-    world.put_channel(&world.tenant_a, "lacking", &page(last), &text(&format!("page-{last}"))).await?;
-    let channel = world.channel_is(&world.tenant_a, "lacking", &["Ready=False/ScopeMissing", "Stalled=True"]).await?;
+    env.put_channel(&env.tenant_a, "lacking", &page(last), &text(&format!("page-{last}"))).await?;
+    let channel = env.channel_is(&env.tenant_a, "lacking", &["Ready=False/ScopeMissing", "Stalled=True"]).await?;
     assert!(message(&channel, "Authorized").contains("pages_messaging"));
     Ok(())
 }
@@ -176,10 +176,10 @@ const LASTING: [(&str, &[&str], &[&str]); 9] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_page_itself_says_for_good_counts_at_once_if_it_is_definite_and_else_the_second_time() -> Result<()> {
-    let world = World::seeded(|seed| add_pages(seed, LASTING.len())).await?;
-    let operator = world.operator();
+    let env = Env::seeded(|seed| add_pages(seed, LASTING.len())).await?;
+    let operator = env.operator();
     let presets = LASTING.map(|(preset, ..)| preset);
-    let names = connect_pages(&world, presets.len()).await?;
+    let names = connect_pages(&env, presets.len()).await?;
     for (preset, (_, page)) in presets.iter().zip(&names) {
         let mut parameters = vec![("page", page.as_str())];
         if preset.starts_with("page-field") {
@@ -187,17 +187,17 @@ async fn what_the_page_itself_says_for_good_counts_at_once_if_it_is_definite_and
         } else if preset.starts_with("page-migrated") || *preset == "other-page-id" {
             parameters.push(("new_id", "2200000000000009"));
         }
-        world.sandbox.preset(preset, &parameters)?;
+        env.sandbox.preset(preset, &parameters)?;
     }
-    advance_and_sweep(&world, &operator, 16).await?;
+    advance_and_sweep(&env, &operator, 16).await?;
     for ((_, once, _), (name, _)) in LASTING.iter().zip(&names) {
-        world.channel_is(&world.tenant_a, name, once).await?;
+        env.channel_is(&env.tenant_a, name, once).await?;
     }
-    advance_and_sweep(&world, &operator, 2).await?;
-    let met = world.sandbox.faults();
+    advance_and_sweep(&env, &operator, 2).await?;
+    let met = env.sandbox.faults();
     assert!(met.iter().all(|it| it.matched > 0), "{met:?}");
     for ((preset, _, twice), (name, _)) in LASTING.iter().zip(&names) {
-        let channel = world.channel_is(&world.tenant_a, name, twice).await.with_context(|| (*preset).to_owned())?;
+        let channel = env.channel_is(&env.tenant_a, name, twice).await.with_context(|| (*preset).to_owned())?;
         let status = channel.status.as_ref().unwrap();
         assert!(status.next_step.is_some() || status.conditions[0].status == "True", "{preset}");
         if preset.starts_with("page-migrated") {
@@ -215,94 +215,93 @@ const NOT_TOLD: [&str; 4] =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_debug_token_does_not_tell_is_asked_of_the_token_itself() -> Result<()> {
-    let world = World::seeded(|seed| add_pages(seed, NOT_TOLD.len() + 1)).await?;
-    let _operator = world.operator();
-    world.put_app().await?;
+    let env = Env::seeded(|seed| add_pages(seed, NOT_TOLD.len() + 1)).await?;
+    let _operator = env.operator();
+    env.put_app().await?;
     for (number, preset) in NOT_TOLD.iter().enumerate() {
-        world.sandbox.preset(preset, &[("token", &format!("page-{number}"))])?;
+        env.sandbox.preset(preset, &[("token", &format!("page-{number}"))])?;
         let (name, token) = (format!("channel-{number}"), text(&format!("page-{number}")));
-        world.put_channel(&world.tenant_a, &name, &page(number), &token).await?;
-        world.channel_is(&world.tenant_a, &name, &["Ready=True/ReconcileSucceeded", "Claimed=True"]).await?;
+        env.put_channel(&env.tenant_a, &name, &page(number), &token).await?;
+        env.channel_is(&env.tenant_a, &name, &["Ready=True/ReconcileSucceeded", "Claimed=True"]).await?;
     }
     // As long as nobody tells, nothing is proven, and no page is claimed by it.
-    world.sandbox.preset("debug-token-without-profile", &[("token", "page-b")])?;
-    world.sandbox.add_fault(fault(
+    env.sandbox.preset("debug-token-without-profile", &[("token", "page-b")])?;
+    env.sandbox.add_fault(fault(
         "{match: {template: '/{version}/{page-id}', alias: page-b}, do: {status: {code: 500, body: x}}}",
     ));
-    world.put_channel(&world.tenant_a, "untold", PAGE_B, TOKEN_B).await?;
-    world
-        .channel_is(
-            &world.tenant_a,
-            "untold",
-            &["Ready=Unknown/GraphUnavailable", "Claimed=Unknown/CredentialUnverified"],
-        )
-        .await?;
+    env.put_channel(&env.tenant_a, "untold", PAGE_B, TOKEN_B).await?;
+    env.channel_is(
+        &env.tenant_a,
+        "untold",
+        &["Ready=Unknown/GraphUnavailable", "Claimed=Unknown/CredentialUnverified"],
+    )
+    .await?;
     // A page that debug_token says is out of reach: nobody can help by authorizing again.
     let last = NOT_TOLD.len();
-    world.sandbox.preset("debug-token-page-not-visible", &[("token", &format!("page-{last}"))])?;
-    world.put_channel(&world.tenant_a, "gone", &page(last), &text(&format!("page-{last}"))).await?;
-    let channel = world.channel_is(&world.tenant_a, "gone", &["Ready=False/RoleLost", "Stalled=True"]).await?;
+    env.sandbox.preset("debug-token-page-not-visible", &[("token", &format!("page-{last}"))])?;
+    env.put_channel(&env.tenant_a, "gone", &page(last), &text(&format!("page-{last}"))).await?;
+    let channel = env.channel_is(&env.tenant_a, "gone", &["Ready=False/RoleLost", "Stalled=True"]).await?;
     assert!(channel.status.unwrap().next_step.unwrap().contains("must restore the tasks"));
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistyped_field_of_a_channel_is_named_and_undoes_nothing() -> Result<()> {
-    let world = World::new().await?;
-    let operator = world.operator();
-    world.put_app().await?;
-    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
-    let record = world.record(&world.tenant_a);
-    world.sandbox.clear_ledger();
+    let env = Env::new().await?;
+    let operator = env.operator();
+    env.put_app().await?;
+    env.put_channel(&env.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
+    let record = env.record(&env.tenant_a);
+    env.sandbox.clear_ledger();
     let wish = "subscribedFields: [messages, messaging_postbacks, mesage_reads]";
-    world.apply(&world.channel_manifest_with(&world.tenant_a, "shop", PAGE_A, wish)).await?;
+    env.apply(&env.channel_manifest_with(&env.tenant_a, "shop", PAGE_A, wish)).await?;
     let expected =
         ["Ready=False/FieldRefused", "Stalled=True", "Connected=True", "Subscribed=True", "Disconnected=False"];
-    let channel = world.channel_is(&world.tenant_a, "shop", &expected).await?;
+    let channel = env.channel_is(&env.tenant_a, "shop", &expected).await?;
     let told = message(&channel, "Ready");
     assert!(told.contains("mesage_reads (did you mean message_reads?)"), "{told}");
     for _ in 0..2 {
-        advance_and_sweep(&world, &operator, 16).await?;
+        advance_and_sweep(&env, &operator, 16).await?;
     }
-    let posts = world.requests("POST", PAGE_ROWS);
+    let posts = env.requests("POST", PAGE_ROWS);
     assert!(!format!("{posts:?}").contains("mesage_reads"), "{posts:?}");
     for version in record.versions() {
         let status = version.status.unwrap();
         let connected = status.conditions.iter().find(|it| it.type_ == "Connected").unwrap();
         assert_ne!(connected.status, "False", "{connected:?}");
     }
-    world.apply(&world.channel_manifest(&world.tenant_a, "shop", PAGE_A)).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
+    env.apply(&env.channel_manifest(&env.tenant_a, "shop", PAGE_A)).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_whose_paging_is_null_is_whole() -> Result<()> {
     let paging = ["{paging: null}", "{paging: {cursors: null}}"];
-    let world = World::seeded(|seed| add_pages(seed, paging.len())).await?;
-    let operator = world.operator();
-    connect_pages(&world, 2).await?;
-    let before = versions(&world).await?;
+    let env = Env::seeded(|seed| add_pages(seed, paging.len())).await?;
+    let operator = env.operator();
+    connect_pages(&env, 2).await?;
+    let before = versions(&env).await?;
     for (number, paging) in paging.iter().enumerate() {
         let rows = format!("page: {}, template: '{PAGE_ROWS}'", page(number));
-        world.sandbox.add_fault(fault(&format!("{{match: {{{rows}}}, do: {{edit: {{set: {paging}}}}}}}")));
+        env.sandbox.add_fault(fault(&format!("{{match: {{{rows}}}, do: {{edit: {{set: {paging}}}}}}}")));
     }
-    advance_and_sweep(&world, &operator, 16).await?;
-    assert!(world.sandbox.faults().iter().all(|it| it.matched > 0));
-    assert_eq!(versions(&world).await?, before);
+    advance_and_sweep(&env, &operator, 16).await?;
+    assert!(env.sandbox.faults().iter().all(|it| it.matched > 0));
+    assert_eq!(versions(&env).await?, before);
     // Alone and for the first time as well.
-    world.put_channel(&world.tenant_b, "shop", PAGE_A, TOKEN_A).await?;
+    env.put_channel(&env.tenant_b, "shop", PAGE_A, TOKEN_A).await?;
     let rows = format!("page: {PAGE_A}, template: '{PAGE_ROWS}'");
-    world.sandbox.add_fault(fault(&format!("{{match: {{{rows}}}, do: {{edit: {{set: {{paging: null}}}}}}}}")));
-    world.channel_is(&world.tenant_b, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
+    env.sandbox.add_fault(fault(&format!("{{match: {{{rows}}}, do: {{edit: {{set: {{paging: null}}}}}}}}")));
+    env.channel_is(&env.tenant_b, "shop", &["Ready=True/ReconcileSucceeded"]).await?;
     Ok(())
 }
 
 /// Reads of pages, of their rows and of tokens, and those about the application. Evidence of routing is looked for once an
 /// hour, so that it differs from one half hour to the next.
-fn calls(world: &World) -> (usize, usize) {
-    let ledger = world.sandbox.ledger();
+fn calls(env: &Env) -> (usize, usize) {
+    let ledger = env.sandbox.ledger();
     let about = |templates: &[&str]| {
         ledger.iter().filter(|it| it.template.as_deref().is_some_and(|it| templates.contains(&it))).count()
     };
@@ -315,62 +314,62 @@ const MANY: usize = 90;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_hiccup_for_a_whole_app_costs_few_calls_and_writes_nothing() -> Result<()> {
-    let world = World::seeded(|seed| add_pages(seed, MANY)).await?;
-    let operator = world.operator_with(|operator| operator.concurrency = 32);
-    connect_pages(&world, MANY).await?;
-    world.sandbox.clear_ledger();
+    let env = Env::seeded(|seed| add_pages(seed, MANY)).await?;
+    let operator = env.operator_with(|operator| operator.concurrency = 32);
+    connect_pages(&env, MANY).await?;
+    env.sandbox.clear_ledger();
     for _ in 0..2 {
-        advance_and_sweep(&world, &operator, 15).await?;
+        advance_and_sweep(&env, &operator, 15).await?;
     }
-    let usual = calls(&world);
-    let before = versions(&world).await?;
+    let usual = calls(&env);
+    let before = versions(&env).await?;
     let error = "{graph_error: {code: 190, message: Error validating access token}}";
     let hiccup = format!("{{match: {{template: '/{{version}}/{{page-id}}'}}, times: {MANY}, do: {error}}}");
-    world.sandbox.add_fault(fault(&hiccup));
-    world.sandbox.clear_ledger();
-    advance_and_sweep(&world, &operator, 15).await?;
-    advance_and_sweep(&world, &operator, 2).await?;
-    advance_and_sweep(&world, &operator, 13).await?;
-    assert!(world.sandbox.faults().iter().map(|it| it.matched).sum::<u64>() >= MANY as u64);
-    let struck = calls(&world);
+    env.sandbox.add_fault(fault(&hiccup));
+    env.sandbox.clear_ledger();
+    advance_and_sweep(&env, &operator, 15).await?;
+    advance_and_sweep(&env, &operator, 2).await?;
+    advance_and_sweep(&env, &operator, 13).await?;
+    assert!(env.sandbox.faults().iter().map(|it| it.matched).sum::<u64>() >= MANY as u64);
+    let struck = calls(&env);
     // Witnesses are twenty a minute, in the two minutes of the first sweeps; one look at the application is besides the one
     // that may be due.
     assert!(struck.0 <= usual.0 + 2 * 20 && struck.1 <= usual.1 + 6, "{struck:?} calls instead of {usual:?}");
-    assert_eq!(versions(&world).await?, before);
-    warned(&world, &world.tenant_a, &[""; 0]).await?;
+    assert_eq!(versions(&env).await?, before);
+    warned(&env, &env.tenant_a, &[""; 0]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_understood_is_told_with_code_and_words_when_it_lasts_and_another_page_is_no_proof() -> Result<()> {
-    let world = World::seeded(|seed| add_pages(seed, 3)).await?;
-    let operator = world.operator();
-    let names = connect_pages(&world, 2).await?;
-    world.sandbox.preset("unknown-error", &[("page", &names[0].1)])?;
-    world.sandbox.preset("other-page-id", &[("page", &names[1].1), ("new_id", PAGE_B)])?;
+    let env = Env::seeded(|seed| add_pages(seed, 3)).await?;
+    let operator = env.operator();
+    let names = connect_pages(&env, 2).await?;
+    env.sandbox.preset("unknown-error", &[("page", &names[0].1)])?;
+    env.sandbox.preset("other-page-id", &[("page", &names[1].1), ("new_id", PAGE_B)])?;
     // Of a new channel nothing is known before.
-    world.sandbox.preset("other-page-id", &[("page", &page(2)), ("new_id", PAGE_B)])?;
-    world.put_channel(&world.tenant_a, "new", &page(2), &text("page-2")).await?;
-    world.channel_is(&world.tenant_a, "new", &["Ready=Unknown/UnrecognizedError", "PageUsable=Unknown"]).await?;
-    advance_and_sweep(&world, &operator, 16).await?;
-    advance_and_sweep(&world, &operator, 2).await?;
+    env.sandbox.preset("other-page-id", &[("page", &page(2)), ("new_id", PAGE_B)])?;
+    env.put_channel(&env.tenant_a, "new", &page(2), &text("page-2")).await?;
+    env.channel_is(&env.tenant_a, "new", &["Ready=Unknown/UnrecognizedError", "PageUsable=Unknown"]).await?;
+    advance_and_sweep(&env, &operator, 16).await?;
+    advance_and_sweep(&env, &operator, 2).await?;
     for (name, word) in names.iter().map(|(name, _)| name).zip(["code ", "another object"]) {
         let expected = ["Ready=True/ReconcileSucceeded", "Connected=True", "PageUsable=True", "!Stalled"];
-        let channel = world.channel_is(&world.tenant_a, name, &expected).await?;
+        let channel = env.channel_is(&env.tenant_a, name, &expected).await?;
         assert!(message(&channel, "PageUsable").contains(word), "{}", message(&channel, "PageUsable"));
         assert!(channel.status.unwrap().next_step.unwrap().contains(word));
     }
     // It is told once.
-    let told = versions(&world).await?;
+    let told = versions(&env).await?;
     for _ in 0..2 {
-        advance_and_sweep(&world, &operator, 16).await?;
+        advance_and_sweep(&env, &operator, 16).await?;
     }
-    assert_eq!(versions(&world).await?, told);
-    world.sandbox.clear_faults();
-    advance_and_sweep(&world, &operator, 16).await?;
+    assert_eq!(versions(&env).await?, told);
+    env.sandbox.clear_faults();
+    advance_and_sweep(&env, &operator, 16).await?;
     for (name, _) in &names {
         let channel =
-            world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded", "PageUsable=True"]).await?;
+            env.channel_is(&env.tenant_a, name, &["Ready=True/ReconcileSucceeded", "PageUsable=True"]).await?;
         assert!(channel.status.as_ref().unwrap().next_step.is_none(), "{:?}", message(&channel, "PageUsable"));
     }
     Ok(())

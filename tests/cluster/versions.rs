@@ -19,12 +19,12 @@ const READS: [&str; 5] = [
     "/{version}/{page-id}/conversations",
 ];
 
-fn declaring(world: &World, version: &str) -> String {
-    world.app_manifest_with(&format!("webhook: {{}}\n  graphVersion: {version}"))
+fn declaring(env: &Env, version: &str) -> String {
+    env.app_manifest_with(&format!("webhook: {{}}\n  graphVersion: {version}"))
 }
 
-async fn status(world: &World) -> Result<MetaAppStatus> {
-    world.apps().get("acme").await?.status.context("no status")
+async fn status(env: &Env) -> Result<MetaAppStatus> {
+    env.apps().get("acme").await?.status.context("no status")
 }
 
 /// Why the application is ready or not.
@@ -33,9 +33,9 @@ fn told_by(app: MetaApp) -> Result<String> {
     Ok(sentence(&conditions).context("no sentence")?.to_owned())
 }
 
-async fn uses(world: &World, version: &str) -> Result<()> {
+async fn uses(env: &Env, version: &str) -> Result<()> {
     wait_for(&format!("version {version}"), PATIENCE, async || {
-        let used = status(world).await?.graph_version;
+        let used = status(env).await?.graph_version;
         ensure!(used.as_deref() == Some(version), "{used:?}");
         Ok(())
     })
@@ -43,40 +43,39 @@ async fn uses(world: &World, version: &str) -> Result<()> {
 }
 
 /// Waits for these conditions while minutes pass: what is heard of a version counts once it is heard again.
-async fn comes_to(world: &World, expected: &[&str]) -> Result<MetaApp> {
+async fn comes_to(env: &Env, expected: &[&str]) -> Result<MetaApp> {
     wait_for(&format!("{expected:?}"), PATIENCE, async || {
-        world.advance(1);
-        missing(&status(world).await?.conditions, expected)
+        env.advance(1);
+        missing(&status(env).await?.conditions, expected)
     })
     .await?;
-    Ok(world.apps().get("acme").await?)
+    Ok(env.apps().get("acme").await?)
 }
 
 /// How many Warning Events with this reason lie in the namespace of the app, repetitions counted.
-async fn told(world: &World, reason: &str) -> Result<usize> {
+async fn told(env: &Env, reason: &str) -> Result<usize> {
     let of_app = format!("acme {reason}");
-    Ok(warnings(world, &world.platform).await?.iter().filter(|it| **it == of_app).count())
+    Ok(warnings(env, &env.platform).await?.iter().filter(|it| **it == of_app).count())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn that_a_version_ends_is_told_once_and_that_it_is_over_makes_the_app_not_ready() -> Result<()> {
-    let world = World::new().await?;
-    world.set_clock(TODAY.parse()?)?;
-    let operator = world.operator();
-    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
-    world.apply(&declaring(&world, "v21.0")).await?;
-    world.app_is(&["Ready=True/ReconcileSucceeded", "VersionSupported=False/VersionEnding"]).await?;
+    let env = Env::new().await?;
+    env.set_clock(TODAY.parse()?)?;
+    let operator = env.operator();
+    env.put_secret(&env.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    env.apply(&declaring(&env, "v21.0")).await?;
+    env.app_is(&["Ready=True/ReconcileSucceeded", "VersionSupported=False/VersionEnding"]).await?;
     quiet(&operator).await?;
-    assert_eq!(told(&world, "VersionEnding").await?, 1);
-    let before = world.apps().get("acme").await?.metadata.resource_version;
+    assert_eq!(told(&env, "VersionEnding").await?, 1);
+    let before = env.apps().get("acme").await?.metadata.resource_version;
     for _ in 0..2 {
-        advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
+        advance_and_pass(&env, &operator, 61, "MetaApp", 1).await?;
     }
-    assert_eq!(world.apps().get("acme").await?.metadata.resource_version, before, "nothing changed");
+    assert_eq!(env.apps().get("acme").await?.metadata.resource_version, before, "nothing changed");
     // It ends. Meta goes on answering with another version, and only a header says so.
-    world.set_clock("2027-01-21T00:00:00Z".parse()?)?;
-    let app =
-        world.app_is(&["Ready=False/VersionEnded", "Stalled=True", "VersionSupported=False/VersionEnded"]).await?;
+    env.set_clock("2027-01-21T00:00:00Z".parse()?)?;
+    let app = env.app_is(&["Ready=False/VersionEnded", "Stalled=True", "VersionSupported=False/VersionEnded"]).await?;
     let status = app.status.context("no status")?;
     let step = status.next_step.unwrap_or_default();
     ensure!(step.contains("set spec.graphVersion") && step.contains("v26.0"), "{step}");
@@ -85,79 +84,79 @@ async fn that_a_version_ends_is_told_once_and_that_it_is_over_makes_the_app_not_
         "{:#?}",
         status.conditions
     );
-    assert_eq!((told(&world, "VersionEnding").await?, told(&world, "VersionEnded").await?), (1, 1));
-    world.apply(&declaring(&world, "v25.0")).await?;
-    world.app_is(&["Ready=True/ReconcileSucceeded", "VersionSupported=True/VersionServed"]).await?;
-    uses(&world, "v25.0").await
+    assert_eq!((told(&env, "VersionEnding").await?, told(&env, "VersionEnded").await?), (1, 1));
+    env.apply(&declaring(&env, "v25.0")).await?;
+    env.app_is(&["Ready=True/ReconcileSucceeded", "VersionSupported=True/VersionServed"]).await?;
+    uses(&env, "v25.0").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_is_silently_served_as_another_is_known_also_when_a_channel_hears_it_first() -> Result<()> {
-    let world = World::new().await?;
-    world.set_clock(TODAY.parse()?)?;
-    let operator = world.operator();
-    connected(&world).await?;
-    world.app_is(&["VersionSupported=True/VersionServed"]).await?;
+    let env = Env::new().await?;
+    env.set_clock(TODAY.parse()?)?;
+    let operator = env.operator();
+    connected(&env).await?;
+    env.app_is(&["VersionSupported=True/VersionServed"]).await?;
     quiet(&operator).await?;
-    world.sandbox.preset("graph-version-served-as-another", &[("version", "v25.0"), ("served_as", "v24.0")])?;
+    env.sandbox.preset("graph-version-served-as-another", &[("version", "v25.0"), ("served_as", "v24.0")])?;
     // The sweep of the channels hears it: the app's own check is not due for a long time.
-    advance_and_sweep(&world, &operator, 16).await?;
+    advance_and_sweep(&env, &operator, 16).await?;
     // It is checked within a minute, and once more a minute later.
     for _ in 0..4 {
-        world.advance(1);
+        env.advance(1);
         quiet(&operator).await?;
     }
-    world.app_is(&["VersionSupported=False/ServedByOtherVersion"]).await?;
-    world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
-    assert_eq!(told(&world, "ServedByOtherVersion").await?, 1);
+    env.app_is(&["VersionSupported=False/ServedByOtherVersion"]).await?;
+    env.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
+    assert_eq!(told(&env, "ServedByOtherVersion").await?, 1);
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
+        env.channel_is(&env.tenant_a, name, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
     }
-    world.sandbox.clear_faults();
-    advance_and_pass(&world, &operator, 61, "MetaApp", 1).await?;
-    world.app_is(&["VersionSupported=True/VersionServed"]).await?;
+    env.sandbox.clear_faults();
+    advance_and_pass(&env, &operator, 61, "MetaApp", 1).await?;
+    env.app_is(&["VersionSupported=True/VersionServed"]).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_version_is_used_only_after_every_read_was_answered_in_it() -> Result<()> {
-    let world = World::new().await?;
-    world.set_clock(TODAY.parse()?)?;
-    let operator = world.operator();
-    connected(&world).await?;
+    let env = Env::new().await?;
+    env.set_clock(TODAY.parse()?)?;
+    let operator = env.operator();
+    connected(&env).await?;
     quiet(&operator).await?;
-    let record = world.record(&world.tenant_a);
+    let record = env.record(&env.tenant_a);
     for template in READS {
         let wrong = "{graph_error: {code: 12, message: '(#12) This is deprecated for versions v26.0 and higher'}}";
         let only = format!("{{template: '{template}', method: GET, version: v26.0}}");
-        world.sandbox.add_fault(fault(&format!("{{match: {only}, do: {wrong}}}")));
-        world.apply(&declaring(&world, "v26.0")).await?;
+        env.sandbox.add_fault(fault(&format!("{{match: {only}, do: {wrong}}}")));
+        env.apply(&declaring(&env, "v26.0")).await?;
         let expected =
             ["Ready=False/GraphVersionUnusable", "Stalled=True", "CredentialsValid=True", "WebhookSubscribed=True"];
-        let app = comes_to(&world, &expected).await?;
+        let app = comes_to(&env, &expected).await?;
         let message = told_by(app)?;
         ensure!(
             message.contains("In version v26.0") && message.contains("in version v25.0. Version v25.0 stays"),
             "{message}"
         );
-        uses(&world, "v25.0").await?;
+        uses(&env, "v25.0").await?;
         quiet(&operator).await?;
         // Its channels never hear of it, and it is tried again in the regular slot.
-        world.sandbox.clear_ledger();
-        advance_and_sweep(&world, &operator, 16).await?;
-        let asked = world.sandbox.ledger().iter().filter(|it| it.version.as_deref() == Some("v26.0")).count();
+        env.sandbox.clear_ledger();
+        advance_and_sweep(&env, &operator, 16).await?;
+        let asked = env.sandbox.ledger().iter().filter(|it| it.version.as_deref() == Some("v26.0")).count();
         ensure!(asked < 10, "{asked}");
-        world.sandbox.clear_faults();
-        world.apply(&declaring(&world, "v25.0")).await?;
-        world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
+        env.sandbox.clear_faults();
+        env.apply(&declaring(&env, "v25.0")).await?;
+        env.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
     }
     // What both versions refuse is no fault of the new one's.
     let wrong = "{graph_error: {code: 10, message: '(#10) Application does not have permission for this action'}}";
     let only = "{template: '/{version}/{page-id}/conversations', method: GET}";
-    world.sandbox.add_fault(fault(&format!("{{match: {only}, do: {wrong}}}")));
-    world.apply(&declaring(&world, "v26.0")).await?;
-    world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
-    uses(&world, "v26.0").await?;
+    env.sandbox.add_fault(fault(&format!("{{match: {only}, do: {wrong}}}")));
+    env.apply(&declaring(&env, "v26.0")).await?;
+    env.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
+    uses(&env, "v26.0").await?;
     for version in record.versions() {
         let status = version.status.unwrap_or_default();
         assert_eq!(status.connection, Connection::Connected, "{:?}", shown(&status.conditions));
@@ -167,63 +166,63 @@ async fn another_version_is_used_only_after_every_read_was_answered_in_it() -> R
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_could_not_be_tried_to_the_end_is_tried_again() -> Result<()> {
-    let world = World::new().await?;
-    world.set_clock(TODAY.parse()?)?;
-    let operator = world.operator();
-    connected(&world).await?;
+    let env = Env::new().await?;
+    env.set_clock(TODAY.parse()?)?;
+    let operator = env.operator();
+    connected(&env).await?;
     quiet(&operator).await?;
     let only = "{template: '/{version}/{page-id}/subscribed_apps', method: GET, version: v26.0}";
-    world.sandbox.add_fault(fault(&format!("{{match: {only}, do: {{status: {{code: 503}}}}}}")));
-    world.apply(&declaring(&world, "v26.0")).await?;
-    let app = world.app_is(&["Ready=Unknown/Pending", "Reconciling=True", "CredentialsValid=True"]).await?;
+    env.sandbox.add_fault(fault(&format!("{{match: {only}, do: {{status: {{code: 503}}}}}}")));
+    env.apply(&declaring(&env, "v26.0")).await?;
+    let app = env.app_is(&["Ready=Unknown/Pending", "Reconciling=True", "CredentialsValid=True"]).await?;
     let message = told_by(app)?;
     ensure!(message.contains("Version v25.0 stays in use"), "{message}");
-    world.sandbox.clear_faults();
+    env.sandbox.clear_faults();
     wait_for("another try", PATIENCE, async || {
-        world.advance(1);
-        missing(&status(&world).await?.conditions, &["Ready=True/ReconcileSucceeded"])
+        env.advance(1);
+        missing(&status(&env).await?.conditions, &["Ready=True/ReconcileSucceeded"])
     })
     .await?;
-    uses(&world, "v26.0").await
+    uses(&env, "v26.0").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_is_answered_as_another_does_not_take_the_place_of_the_one_in_use() -> Result<()> {
-    let world = World::new().await?;
-    world.set_clock(TODAY.parse()?)?;
-    world.sandbox.set_switch("unknown_version", "served")?;
-    let _operator = world.operator();
-    connected(&world).await?;
-    world.apply(&declaring(&world, "v27.0")).await?;
-    let app = comes_to(&world, &["Ready=False/GraphVersionUnknown", "Stalled=True", "WebhookSubscribed=True"]).await?;
+    let env = Env::new().await?;
+    env.set_clock(TODAY.parse()?)?;
+    env.sandbox.set_switch("unknown_version", "served")?;
+    let _operator = env.operator();
+    connected(&env).await?;
+    env.apply(&declaring(&env, "v27.0")).await?;
+    let app = comes_to(&env, &["Ready=False/GraphVersionUnknown", "Stalled=True", "WebhookSubscribed=True"]).await?;
     let message = told_by(app)?;
     ensure!(message.contains("v27.0 of the Graph API as version v26.0. Version v25.0 stays in use"), "{message}");
-    uses(&world, "v25.0").await
+    uses(&env, "v25.0").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_a_page_that_never_answers_nor_one_that_does_not_just_now_keeps_an_app_on_a_version_that_is_gone()
 -> Result<()> {
-    let world = World::new().await?;
-    world.set_clock(TODAY.parse()?)?;
-    let operator = world.operator();
-    connected(&world).await?;
+    let env = Env::new().await?;
+    env.set_clock(TODAY.parse()?)?;
+    let operator = env.operator();
+    connected(&env).await?;
     quiet(&operator).await?;
     // One tenant's page is silent in every version.
     let page = format!("{{page: '{}', method: GET}}", PAGE_A);
-    world.sandbox.add_fault(fault(&format!("{{match: {page}, do: {{status: {{code: 503}}}}}}")));
-    world.apply(&declaring(&world, "v21.0")).await?;
-    uses(&world, "v21.0").await?;
-    world.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
-    world.sandbox.clear_faults();
+    env.sandbox.add_fault(fault(&format!("{{match: {page}, do: {{status: {{code: 503}}}}}}")));
+    env.apply(&declaring(&env, "v21.0")).await?;
+    uses(&env, "v21.0").await?;
+    env.app_is(&["Ready=True/ReconcileSucceeded"]).await?;
+    env.sandbox.clear_faults();
     quiet(&operator).await?;
     // Meta serves the version in use no longer, and no page answers in the new one.
     let gone = "{graph_error: {code: 2500, message: 'Unknown path components'}}";
-    world.sandbox.add_fault(fault(&format!("{{match: {{version: v21.0}}, do: {gone}}}")));
+    env.sandbox.add_fault(fault(&format!("{{match: {{version: v21.0}}, do: {gone}}}")));
     let silent = "{template: '/{version}/{page-id}/subscribed_apps', method: GET, version: v25.0}";
-    world.sandbox.add_fault(fault(&format!("{{match: {silent}, do: {{status: {{code: 503}}}}}}")));
-    world.apply(&declaring(&world, "v25.0")).await?;
-    uses(&world, "v25.0").await?;
-    world.app_is(&["Ready=True/ReconcileSucceeded", "CredentialsValid=True"]).await?;
+    env.sandbox.add_fault(fault(&format!("{{match: {silent}, do: {{status: {{code: 503}}}}}}")));
+    env.apply(&declaring(&env, "v25.0")).await?;
+    uses(&env, "v25.0").await?;
+    env.app_is(&["Ready=True/ReconcileSucceeded", "CredentialsValid=True"]).await?;
     Ok(())
 }

@@ -117,7 +117,7 @@ async fn a_state_is_good_for_ten_minutes() -> Result<()> {
     let mut browser = fixture.browser();
     let dialog = browser.begin(&fixture.grant).await?;
     let callback = browser.log_in(&dialog, PERSON, &[]).await?;
-    fixture.world.advance(10);
+    fixture.env.advance(10);
     browser.return_with(&callback).await?.is(StatusCode::FORBIDDEN, "Too late")?;
     assert_eq!(fixture.exchanges(), [0_u16; 0]);
     nothing_came_of_it(&fixture, "expired").await
@@ -128,7 +128,7 @@ async fn an_offer_is_good_for_ten_minutes() -> Result<()> {
     let fixture = Fixture::new().await?;
     let mut browser = fixture.browser();
     let offer = browser.up_to_the_offer(&fixture.grant, PERSON, &[]).await?;
-    fixture.world.advance(10);
+    fixture.env.advance(10);
     browser.answer(&offer, "use").await?.is(StatusCode::FORBIDDEN, "Too late")?;
     assert!(fixture.told().await?.is_empty());
     Ok(())
@@ -172,7 +172,7 @@ async fn a_page_decides_about_nothing_but_what_it_showed() -> Result<()> {
     browser.answer(&second, "use").await?.is(StatusCode::OK, "Thank you")?;
     let told = fixture.mail().await?;
     let token = told.iter().find(|mail| mail.data.is_some()).map(|mail| mail.annotations().clone()).unwrap_or_default();
-    assert_eq!(token["metachannels.io/grant-namespace"], fixture.world.tenant_b);
+    assert_eq!(token["metachannels.io/grant-namespace"], fixture.env.tenant_b);
     // The other one still stands.
     browser.answer(&first, "drop").await?.is(StatusCode::FORBIDDEN, "Not used")
 }
@@ -292,12 +292,12 @@ async fn everything_unknown_gets_the_same_answer_here_too() -> Result<()> {
         format!("/oauth/{}/start", fixture.grant),
         start(&fixture.grant).replace("YS1y", "YS1x"),
         start(&format!("{}-x", fixture.grant)),
-        start(&format!("{}/acme", fixture.world.platform)),
+        start(&format!("{}/acme", fixture.env.platform)),
         format!("/oauth/{}", fixture.grant),
         format!("/oauth/{}/", fixture.grant),
         format!("{}/", start(&fixture.grant)),
         start(&fixture.grant).replace("/start", "/stop"),
-        start(&format!("{}/%ff", fixture.world.tenant_a)),
+        start(&format!("{}/%ff", fixture.env.tenant_a)),
         format!("/oauth/{}/%ff/start", fixture.grant),
         "/oauth/callback/more".to_owned(),
     ];

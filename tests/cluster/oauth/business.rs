@@ -36,19 +36,19 @@ fn configurations(seed: &mut Seed) {
 }
 
 /// A grant without a token, whose application asks by a configuration, once the gateway knows it.
-async fn world(config_id: &str) -> Result<(World, Running, Browser)> {
-    let world = World::seeded(configurations).await?;
-    let operator = world.operator();
-    world.put_secret(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
-    world.apply(&world.app_manifest_with(&format!("login: {{configId: \"{config_id}\"}}"))).await?;
-    world.app_is(&["Ready=True"]).await?;
-    world.apply(&grant_manifest(&world, &world.tenant_a)).await?;
-    let browser = reauthorization::browser(&world).await?;
-    Ok((world, operator, browser))
+async fn env(config_id: &str) -> Result<(Env, Running, Browser)> {
+    let env = Env::seeded(configurations).await?;
+    let operator = env.operator();
+    env.put_secret(&env.platform, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    env.apply(&env.app_manifest_with(&format!("login: {{configId: \"{config_id}\"}}"))).await?;
+    env.app_is(&["Ready=True"]).await?;
+    env.apply(&grant_manifest(&env, &env.tenant_a)).await?;
+    let browser = reauthorization::browser(&env).await?;
+    Ok((env, operator, browser))
 }
 
-async fn grant_is(world: &World, expected: &[&str]) -> Result<MetaGrant> {
-    let grants: Api<MetaGrant> = Api::namespaced(world.client.clone(), &world.tenant_a);
+async fn grant_is(env: &Env, expected: &[&str]) -> Result<MetaGrant> {
+    let grants: Api<MetaGrant> = Api::namespaced(env.client.clone(), &env.tenant_a);
     wait_for(&format!("the grant to be {expected:?}"), PATIENCE, async || {
         let grant = grants.get("acme").await?;
         let shown = shown(&grant.status.as_ref().context("no status")?.conditions);
@@ -60,8 +60,8 @@ async fn grant_is(world: &World, expected: &[&str]) -> Result<MetaGrant> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_takes_the_place_of_scopes_and_its_system_users_token_is_taken() -> Result<()> {
-    let (world, _operator, mut browser) = world(OF_ROBOT).await?;
-    let name = format!("{}/acme", world.tenant_a);
+    let (env, _operator, mut browser) = env(OF_ROBOT).await?;
+    let name = format!("{}/acme", env.tenant_a);
     let dialog = browser.begin(&name).await?;
     assert_eq!(parameter(dialog.as_str(), "config_id")?, OF_ROBOT);
     assert_eq!(parameter(dialog.as_str(), "override_default_response_type")?, "true");
@@ -71,12 +71,12 @@ async fn a_configuration_takes_the_place_of_scopes_and_its_system_users_token_is
     let offer = browser.return_with(&callback).await?;
     offer.is(StatusCode::OK, "Use this authorization?")?;
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
-    assert!(world.requests("GET", "/{version}/oauth/access_token").is_empty(), "there is nothing to make longer");
-    let grant = grant_is(&world, &["Ready=True/ReconcileSucceeded", "Renewed=True/UpToDate"]).await?;
+    assert!(env.requests("GET", "/{version}/oauth/access_token").is_empty(), "there is nothing to make longer");
+    let grant = grant_is(&env, &["Ready=True/ReconcileSucceeded", "Renewed=True/UpToDate"]).await?;
     assert_eq!(grant.status.context("no status")?.token_type.as_deref(), Some("SYSTEM_USER"));
 
     // It may be authorized again the same way.
-    let first = living(&world).await?;
+    let first = living(&env).await?;
     wait_for("the gateway to know", PATIENCE, async || {
         let path = browser.start(&name).await?;
         browser.get(&path).await?.is(StatusCode::OK, "Authorize again")
@@ -85,7 +85,7 @@ async fn a_configuration_takes_the_place_of_scopes_and_its_system_users_token_is
     let offer = browser.up_to_the_offer(&name, PERSON, &[]).await?;
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
     wait_for("the new token", PATIENCE, async || {
-        ensure!(living(&world).await? != first);
+        ensure!(living(&env).await? != first);
         Ok(())
     })
     .await
@@ -93,15 +93,15 @@ async fn a_configuration_takes_the_place_of_scopes_and_its_system_users_token_is
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_persons_token_does_not_take_the_place_of_a_system_users_that_works() -> Result<()> {
-    let (world, _operator, mut browser) = world(OF_ROBOT).await?;
-    let name = format!("{}/acme", world.tenant_a);
+    let (env, _operator, mut browser) = env(OF_ROBOT).await?;
+    let name = format!("{}/acme", env.tenant_a);
     let offer = browser.up_to_the_offer(&name, PERSON, &[]).await?;
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
-    grant_is(&world, &["Ready=True/ReconcileSucceeded"]).await?;
-    world.apply(&world.app_manifest_with(&format!("login: {{configId: \"{OF_PERSON}\"}}"))).await?;
+    grant_is(&env, &["Ready=True/ReconcileSucceeded"]).await?;
+    env.apply(&env.app_manifest_with(&format!("login: {{configId: \"{OF_PERSON}\"}}"))).await?;
     wait_for("the other configuration", PATIENCE, async || {
         let dialog = browser.begin(&name).await?;
-        world.advance(1);
+        env.advance(1);
         ensure!(parameter(dialog.as_str(), "config_id")? == OF_PERSON);
         Ok(())
     })
@@ -112,13 +112,13 @@ async fn a_persons_token_does_not_take_the_place_of_a_system_users_that_works() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_lacks_permissions_is_told_on_the_metaapp() -> Result<()> {
-    let (world, _operator, mut browser) = world(NARROW).await?;
+    let (env, _operator, mut browser) = env(NARROW).await?;
     // Someone who never authorized more.
-    let answer = browser.up_to_the_offer(&format!("{}/acme", world.tenant_a), COLLEAGUE, &[]).await?;
+    let answer = browser.up_to_the_offer(&format!("{}/acme", env.tenant_a), COLLEAGUE, &[]).await?;
     answer.is(StatusCode::FORBIDDEN, "The application does not work")?;
     assert!(answer.text.contains("pages_messaging"), "{}", answer.text);
     wait_for("the Event", PATIENCE, async || {
-        let told = warnings(&world, &world.platform).await?;
+        let told = warnings(&env, &env.platform).await?;
         ensure!(told == ["acme LoginFailed"], "{told:?}");
         Ok(())
     })
@@ -127,17 +127,17 @@ async fn a_configuration_that_lacks_permissions_is_told_on_the_metaapp() -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_of_channels_are_on_the_start_page_before_anybody_authorized() -> Result<()> {
-    let world = World::seeded(people).await?;
-    world.put_app().await?;
-    world.apply(&grant_manifest(&world, &world.tenant_a)).await?;
+    let env = Env::seeded(people).await?;
+    env.put_app().await?;
+    env.apply(&grant_manifest(&env, &env.tenant_a)).await?;
     let channel = format!(
         "apiVersion: metachannels.io/v1alpha1\nkind: FacebookChannel\nmetadata: {{name: shop, namespace: {}}}\nspec:\n  pageId: \"{PAGE_A}\"\n  credentials: {{grantRef: {{name: acme}}}}\n  endpoint: {{direct: {{}}}}\n",
-        world.tenant_a
+        env.tenant_a
     );
-    world.apply(&channel).await?;
-    let _operator = world.operator_with(|operator| operator.policy.count_period = std::time::Duration::from_secs(60));
-    let mut browser = reauthorization::browser(&world).await?;
-    let name = format!("{}/acme", world.tenant_a);
+    env.apply(&channel).await?;
+    let _operator = env.operator_with(|operator| operator.policy.count_period = std::time::Duration::from_secs(60));
+    let mut browser = reauthorization::browser(&env).await?;
+    let name = format!("{}/acme", env.tenant_a);
     let shows = async |browser: &mut Browser, page: &str| {
         let path = browser.start(&name).await?;
         let answer = browser.get(&path).await?;
@@ -146,9 +146,9 @@ async fn the_pages_of_channels_are_on_the_start_page_before_anybody_authorized()
     };
     wait_for("the page", PATIENCE, async || shows(&mut browser, PAGE_A).await).await?;
     // One that comes later follows.
-    world.apply(&channel.replace("name: shop", "name: support").replace(PAGE_A, PAGE_B)).await?;
+    env.apply(&channel.replace("name: shop", "name: support").replace(PAGE_A, PAGE_B)).await?;
     wait_for("the other page", PATIENCE, async || {
-        world.advance(2);
+        env.advance(2);
         shows(&mut browser, PAGE_B).await
     })
     .await?;
@@ -162,18 +162,18 @@ async fn the_pages_of_channels_are_on_the_start_page_before_anybody_authorized()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_id_of_a_configuration_is_a_number_in_a_string() -> Result<()> {
-    let world = World::seeded(people).await?;
+    let env = Env::seeded(people).await?;
     for bad in ["\"\"", "x", "\"12\"", "\"0123456789\"", "8800000000000001", "\"8800000000000001 \""] {
-        let refused = world.apply(&world.app_manifest_with(&format!("login: {{configId: {bad}}}"))).await;
+        let refused = env.apply(&env.app_manifest_with(&format!("login: {{configId: {bad}}}"))).await;
         let error = format!("{:#}", refused.expect_err(bad));
         assert!(error.contains("configId"), "{bad}: {error}");
     }
-    world.apply(&world.app_manifest_with("login: {configId: \"8800000000000001\"}")).await?;
-    world.apply(&world.app_manifest_with("login: {}")).await
+    env.apply(&env.app_manifest_with("login: {configId: \"8800000000000001\"}")).await?;
+    env.apply(&env.app_manifest_with("login: {}")).await
 }
 
-async fn living(world: &World) -> Result<String> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
+async fn living(env: &Env) -> Result<String> {
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.tenant_a);
     let secret = secrets.get("metagrant-acme-token").await?;
     Ok(String::from_utf8(secret.data.context("no data")?["token"].0.clone())?)
 }

@@ -16,7 +16,7 @@ async fn nothing_secret_is_shown() -> Result<()> {
     let mut secrets = vec![APP_SECRET.to_owned()];
     // A refusal that repeats what it was asked with, an authorization that is too narrow, one that does, and a stranger.
     let echo = "{match: {template: '/{version}/oauth/access_token'}, times: 1, do: {graph_error: {code: 100, message: no, echo_token: true}}}";
-    fixture.world.sandbox.add_fault(fault(echo));
+    fixture.env.sandbox.add_fault(fault(echo));
     for pages in [vec![], vec![PAGE_B], vec![]] {
         let dialog = browser.begin(&fixture.grant).await?;
         let callback = browser.log_in(&dialog, PERSON, &pages).await?;
@@ -33,7 +33,7 @@ async fn nothing_secret_is_shown() -> Result<()> {
     let tokens: Vec<_> = fixture.mail().await?.iter().filter_map(token).collect();
     assert_eq!(tokens.len(), 1);
     secrets.extend(tokens);
-    let metrics = fixture.world.gateway_metrics().text();
+    let metrics = fixture.env.gateway_metrics().text();
     let shown = browser.shown.iter().chain(&stranger.shown).chain([&metrics]);
     for text in shown {
         for secret in &secrets {

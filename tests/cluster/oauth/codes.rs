@@ -20,7 +20,7 @@ async fn people_can_log_in_whatever_meta_makes_of_the_proof_of_a_code() -> Resul
     let rows = [("ignored", false, 0), ("enforced", false, 0), ("refused", true, 1), ("refused_at_exchange", false, 1)];
     let mut refused = 0;
     for (position, comes_back, refusals) in rows {
-        fixture.world.sandbox.set_switch(SWITCH, position)?;
+        fixture.env.sandbox.set_switch(SWITCH, position)?;
         let mut browser = fixture.browser();
         let mut dialog = browser.begin(&fixture.grant).await?;
         if comes_back {
@@ -49,7 +49,7 @@ async fn people_can_log_in_whatever_meta_makes_of_the_proof_of_a_code() -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_that_was_overheard_is_of_no_use_in_anybody_elses_login_where_meta_checks_the_proof() -> Result<()> {
     let fixture = Fixture::new().await?;
-    fixture.world.sandbox.set_switch(SWITCH, "enforced")?;
+    fixture.env.sandbox.set_switch(SWITCH, "enforced")?;
     let (mut person, mut thief) = (fixture.browser(), fixture.browser());
     let dialog = person.begin(&fixture.grant).await?;
     let callback = person.log_in(&dialog, PERSON, &[]).await?;
@@ -66,9 +66,8 @@ async fn a_code_that_was_overheard_is_of_no_use_in_anybody_elses_login_where_met
 async fn a_code_that_was_overheard_waits_at_a_grant_of_others_where_meta_does_not_check_the_proof() -> Result<()> {
     let fixture = Fixture::new().await?;
     let patch = json!({"status": {"grantorId": "6600000000000066"}}).to_string();
-    let of_others =
-        ["patch", "mgrant/acme", "-n", &fixture.world.tenant_b, "--subresource=status", "--type=merge", "-p"];
-    fixture.world.kubectl().run(&[&of_others[..], &[patch.as_str()]].concat()).await?;
+    let of_others = ["patch", "mgrant/acme", "-n", &fixture.env.tenant_b, "--subresource=status", "--type=merge", "-p"];
+    fixture.env.kubectl().run(&[&of_others[..], &[patch.as_str()]].concat()).await?;
     let dialog = fixture.browser().begin(&fixture.grant).await?;
     wait_for("the gateway to know whose the grant is", PATIENCE, async || {
         let code = parameter(&fixture.browser().log_in(&dialog, PERSON, &[]).await?, "code")?;
@@ -90,7 +89,7 @@ async fn a_code_that_was_overheard_waits_at_a_grant_of_others_where_meta_does_no
 async fn a_code_that_comes_to_another_browser_is_redeemed_and_thrown_away() -> Result<()> {
     for position in ["ignored", "enforced"] {
         let fixture = Fixture::new().await?;
-        fixture.world.sandbox.set_switch(SWITCH, position)?;
+        fixture.env.sandbox.set_switch(SWITCH, position)?;
         let (mut thief, mut person) = (fixture.browser(), fixture.browser());
         // The person was sent a link of the thief's: its code would fit into the thief's login.
         let dialog = thief.begin(&fixture.other).await?;
@@ -128,7 +127,7 @@ async fn who_brings_codes_that_nobody_asked_for_has_few_looked_at_and_keeps_nobo
 async fn how_long_an_answer_takes_tells_nobody_which_applications_there_are() -> Result<()> {
     let fixture = Fixture::new().await?;
     let slow = "{match: {template: '/{version}/oauth/access_token'}, do: {slow: {ms: 8000}}}";
-    fixture.world.sandbox.add_fault(fault(slow));
+    fixture.env.sandbox.add_fault(fault(slow));
     for app in ["1111000011110000", "9999000099990000"] {
         let asked = Instant::now();
         let state = format!("{}.{app}", "x".repeat(43));

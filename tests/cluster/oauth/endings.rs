@@ -14,12 +14,12 @@ use crate::support::observe::*;
 use crate::support::reauthorization;
 
 /// What the Warning Events on the MetaApp of this reason say.
-async fn login_failed(world: &World) -> Result<Vec<String>> {
+async fn login_failed(env: &Env) -> Result<Vec<String>> {
     let of_app = |event: &Event| {
         let is_app = event.regarding.as_ref().is_some_and(|it| it.kind.as_deref() == Some("MetaApp"));
         is_app && event.type_.as_deref() == Some("Warning")
     };
-    notes(world, &world.platform, "LoginFailed", of_app).await
+    notes(env, &env.platform, "LoginFailed", of_app).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,8 +76,8 @@ async fn what_is_known_to_happen_at_meta_ends_as_it_should() -> Result<()> {
         ("code-exchange-redirect-uri-differs", broken, "should send you back"),
     ];
     for (preset, title, words) in rows {
-        fixture.world.sandbox.clear_faults();
-        fixture.world.sandbox.preset(preset, &[])?;
+        fixture.env.sandbox.clear_faults();
+        fixture.env.sandbox.preset(preset, &[])?;
         let answer = fixture.browser().up_to_the_offer(&fixture.grant, PERSON, &[]).await?;
         answer.is(StatusCode::FORBIDDEN, title)?;
         assert!(answer.text.contains(words), "{preset}: {}", answer.text);
@@ -123,7 +123,7 @@ async fn what_meta_answers_to_the_code_is_told_for_what_it_is() -> Result<()> {
     let mut told: Vec<String> = Vec::new();
     for (effect, title, words, mail) in rows {
         let place = "{template: '/{version}/oauth/access_token'}";
-        fixture.world.sandbox.add_fault(fault(&format!("{{match: {place}, times: 1, do: {{{effect}}}}}")));
+        fixture.env.sandbox.add_fault(fault(&format!("{{match: {place}, times: 1, do: {{{effect}}}}}")));
         let answer = fixture.browser().up_to_the_offer(&fixture.other, PERSON, &[]).await?;
         answer.is(StatusCode::FORBIDDEN, title)?;
         assert!(answer.text.contains(words), "{effect}: {}", answer.text);
@@ -132,25 +132,25 @@ async fn what_meta_answers_to_the_code_is_told_for_what_it_is() -> Result<()> {
         found.sort();
         told.sort();
         assert_eq!(found, told, "{effect}");
-        fixture.world.advance(1);
+        fixture.env.advance(1);
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_uri_that_meta_refuses_is_told_once_on_the_metaapp() -> Result<()> {
-    let (world, _operator) = reauthorization::world().await?;
-    let name = format!("{}/acme", world.tenant_a);
+    let (env, _operator) = reauthorization::env().await?;
+    let name = format!("{}/acme", env.tenant_a);
     for _ in 0..3 {
-        let mut browser = reauthorization::browser(&world).await?;
+        let mut browser = reauthorization::browser(&env).await?;
         let dialog = browser.begin(&name).await?;
         let callback = browser.log_in(&dialog, PERSON, &[]).await?;
         let refused = "{match: {template: '/{version}/oauth/access_token'}, times: 1, do: {graph_error: {code: 191, message: Cannot load URL, echo_token: true}}}";
-        world.sandbox.add_fault(fault(refused));
+        env.sandbox.add_fault(fault(refused));
         let answer = browser.return_with(&callback).await?;
         answer.is(StatusCode::FORBIDDEN, "The application does not work")?;
         wait_for("the Event", PATIENCE, async || {
-            let told = login_failed(&world).await?;
+            let told = login_failed(&env).await?;
             ensure!(told.len() == 1, "{told:?}");
             ensure!(
                 told[0].contains("status.oauthRedirectUri of this MetaApp, https://hooks.example.com/oauth/callback"),
@@ -165,13 +165,13 @@ async fn a_redirect_uri_that_meta_refuses_is_told_once_on_the_metaapp() -> Resul
     }
     // The one inbox message stays for an hour; then the same trouble is told again.
     let mail = || async {
-        let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(world.client.clone(), &world.inbox);
+        let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(env.client.clone(), &env.inbox);
         let all = secrets.list(&Default::default()).await?.items;
         let names = all.into_iter().filter_map(|it| it.metadata.name).filter(|name| name.starts_with("grant-app-"));
         anyhow::Ok(names.collect::<Vec<_>>())
     };
     assert_eq!(mail().await?.len(), 1);
-    world.advance(61);
+    env.advance(61);
     wait_for("what is old to be thrown away", PATIENCE, async || {
         ensure!(mail().await?.is_empty());
         Ok(())
@@ -181,16 +181,16 @@ async fn a_redirect_uri_that_meta_refuses_is_told_once_on_the_metaapp() -> Resul
 
 #[tokio::test(flavor = "multi_thread")]
 async fn words_that_a_browser_brings_are_told_as_such() -> Result<()> {
-    let (world, _operator) = reauthorization::world().await?;
-    let mut browser = reauthorization::browser(&world).await?;
-    let state = parameter(browser.begin(&format!("{}/acme", world.tenant_a)).await?.as_str(), "state")?;
+    let (env, _operator) = reauthorization::env().await?;
+    let mut browser = reauthorization::browser(&env).await?;
+    let state = parameter(browser.begin(&format!("{}/acme", env.tenant_a)).await?.as_str(), "state")?;
     let query = format!("state={state}&error_code=1349126&error_message=App+Not+Setup:+EAAB0123456789abcdef0123456789");
     browser
         .return_with(&format!("/oauth/callback?{query}"))
         .await?
         .is(StatusCode::FORBIDDEN, "The application does not work")?;
     wait_for("the Event", PATIENCE, async || {
-        let told = login_failed(&world).await?;
+        let told = login_failed(&env).await?;
         ensure!(told.len() == 1 && told[0].contains("(code 1349126)"), "{told:?}");
         ensure!(told[0].contains("which may not be from Meta: App Not Setup: [redacted]"), "{told:?}");
         Ok(())
@@ -200,12 +200,12 @@ async fn words_that_a_browser_brings_are_told_as_such() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_meta_gives_back_as_it_is_is_handed_over_and_told_not_to_be_renewable() -> Result<()> {
-    let (world, _operator) = reauthorization::world().await?;
-    world.sandbox.preset("exchange-gives-same-token", &[])?;
-    let mut browser = reauthorization::browser(&world).await?;
-    let offer = browser.up_to_the_offer(&format!("{}/acme", world.tenant_a), PERSON, &[]).await?;
+    let (env, _operator) = reauthorization::env().await?;
+    env.sandbox.preset("exchange-gives-same-token", &[])?;
+    let mut browser = reauthorization::browser(&env).await?;
+    let offer = browser.up_to_the_offer(&format!("{}/acme", env.tenant_a), PERSON, &[]).await?;
     browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
-    let grants: Api<meta_channel_operator::api::MetaGrant> = Api::namespaced(world.client.clone(), &world.tenant_a);
+    let grants: Api<meta_channel_operator::api::MetaGrant> = Api::namespaced(env.client.clone(), &env.tenant_a);
     wait_for("the condition", PATIENCE, async || {
         let status = grants.get("acme").await?.status.unwrap_or_default();
         let shown = shown(&status.conditions);
@@ -226,13 +226,13 @@ async fn a_short_seed_that_meta_gives_back_is_kept_and_asked_about_once() -> Res
         );
         seed.tokens.push(serde_yaml_ng::from_str(&yaml).unwrap());
     };
-    let world = World::seeded(short).await?;
-    world.sandbox.preset("exchange-gives-same-token", &[])?;
-    let _operator = world.operator();
-    world.put_app().await?;
-    world.put_secret(&world.tenant_a, "acme-grant", "grant-token", "token", &text("short")).await?;
-    world.apply(&grant_manifest(&world, &world.tenant_a)).await?;
-    let grants: Api<meta_channel_operator::api::MetaGrant> = Api::namespaced(world.client.clone(), &world.tenant_a);
+    let env = Env::seeded(short).await?;
+    env.sandbox.preset("exchange-gives-same-token", &[])?;
+    let _operator = env.operator();
+    env.put_app().await?;
+    env.put_secret(&env.tenant_a, "acme-grant", "grant-token", "token", &text("short")).await?;
+    env.apply(&grant_manifest(&env, &env.tenant_a)).await?;
+    let grants: Api<meta_channel_operator::api::MetaGrant> = Api::namespaced(env.client.clone(), &env.tenant_a);
     wait_for("the condition", PATIENCE, async || {
         let status = grants.get("acme").await?.status.unwrap_or_default();
         let shown = shown(&status.conditions);
@@ -242,6 +242,6 @@ async fn a_short_seed_that_meta_gives_back_is_kept_and_asked_about_once() -> Res
         Ok(())
     })
     .await?;
-    assert_eq!(world.requests("GET", "/{version}/oauth/access_token").len(), 1);
+    assert_eq!(env.requests("GET", "/{version}/oauth/access_token").len(), 1);
     Ok(())
 }

@@ -36,8 +36,8 @@ async fn what_the_grant_lost_before_is_asked_for_and_may_stay_lost() -> Result<(
     let fixture = Fixture::new().await?;
     let lost = "{\"status\":{\"missingPages\":[{\"id\":\"2200000000000003\",\"name\":\"Lost Outlet\"}]}}";
     let patch =
-        ["patch", "metagrant/acme", "-n", &fixture.world.tenant_b, "--subresource=status", "--type=merge", "-p", lost];
-    fixture.world.kubectl().run(&patch).await?;
+        ["patch", "metagrant/acme", "-n", &fixture.env.tenant_b, "--subresource=status", "--type=merge", "-p", lost];
+    fixture.env.kubectl().run(&patch).await?;
     let mut browser = fixture.browser();
     let path = start(&fixture.other);
     wait_for("the lost page on the start page", PATIENCE, async || {
@@ -96,13 +96,13 @@ async fn when_meta_does_not_answer_the_person_may_try_again() -> Result<()> {
     let mut browser = fixture.browser();
     let silent =
         "{match: {template: '/{version}/oauth/access_token'}, times: 1, do: {status: {code: 503, body: busy}}}";
-    fixture.world.sandbox.add_fault(fault(silent));
+    fixture.env.sandbox.add_fault(fault(silent));
     let answer = browser.up_to_the_offer(&fixture.grant, PERSON, &[]).await?;
     answer.is(StatusCode::FORBIDDEN, "No answer")?;
     assert!(answer.text.contains(&format!("action=\"{}\"", start(&fixture.grant))), "{}", answer.text);
 
     let offer = browser.up_to_the_offer(&fixture.grant, PERSON, &[]).await?;
-    fixture.world.sandbox.add_fault(fault(silent));
+    fixture.env.sandbox.add_fault(fault(silent));
     let form = [("flow", browser::flow(&offer)?), ("decision", "use")];
     let answer = browser.click("/oauth/confirm", &form).await?;
     answer.is(StatusCode::SERVICE_UNAVAILABLE, "No answer")?;
@@ -119,15 +119,15 @@ async fn an_application_that_meta_refuses_is_not_blamed_on_the_person() -> Resul
     let dialog = browser.begin(&fixture.grant).await?;
     let callback = browser.log_in(&dialog, PERSON, &[]).await?;
     let page = browser::outcome(&dialog)?;
-    let (platform, new) = (&fixture.world.platform, "x".repeat(32));
-    fixture.world.tell_gateway(platform, &[("app-secret", &new)]).await?;
+    let (platform, new) = (&fixture.env.platform, "x".repeat(32));
+    fixture.env.tell_gateway(platform, &[("app-secret", &new)]).await?;
     // What was sealed with the former secret does not open any more; with it beside the new one it does.
     wait_for("the new secret", PATIENCE, async || {
         anyhow::ensure!(browser.get(&page).await?.status == StatusCode::FORBIDDEN);
         Ok(())
     })
     .await?;
-    fixture.world.tell_gateway(platform, &[("app-secret", &new), ("previous-app-secret", APP_SECRET)]).await?;
+    fixture.env.tell_gateway(platform, &[("app-secret", &new), ("previous-app-secret", APP_SECRET)]).await?;
     wait_for("the former secret to count", PATIENCE, async || {
         anyhow::ensure!(browser.get(&page).await?.status == StatusCode::OK);
         Ok(())
@@ -170,8 +170,8 @@ async fn a_person_is_not_asked_for_a_system_users_grant() -> Result<()> {
     let offer = browser.up_to_the_offer(&fixture.other, PERSON, &[]).await?;
     let kind = "{\"status\":{\"tokenType\":\"SYSTEM_USER\"}}";
     let patch =
-        ["patch", "metagrant/acme", "-n", &fixture.world.tenant_b, "--subresource=status", "--type=merge", "-p", kind];
-    fixture.world.kubectl().run(&patch).await?;
+        ["patch", "metagrant/acme", "-n", &fixture.env.tenant_b, "--subresource=status", "--type=merge", "-p", kind];
+    fixture.env.kubectl().run(&patch).await?;
     let path = start(&fixture.other);
     wait_for("the start page", PATIENCE, async || {
         browser.get(&path).await?.is(StatusCode::OK, "Nothing to do for you")
@@ -188,7 +188,7 @@ async fn a_person_is_not_asked_for_a_system_users_grant() -> Result<()> {
 async fn a_grant_whose_application_is_not_there_cannot_be_begun() -> Result<()> {
     let fixture = Fixture::new().await?;
     let mut browser = fixture.browser();
-    fixture.world.kubectl().run(&["-n", &fixture.world.platform, "delete", "mapp", "acme"]).await?;
+    fixture.env.kubectl().run(&["-n", &fixture.env.platform, "delete", "mapp", "acme"]).await?;
     let path = start(&fixture.grant);
     wait_for("the gateway to forget the app", PATIENCE, async || {
         browser.get(&path).await?.is(StatusCode::SERVICE_UNAVAILABLE, "Not possible now")

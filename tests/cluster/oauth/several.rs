@@ -30,7 +30,7 @@ async fn what_was_begun_in_two_tabs_comes_back_right_in_any_order() -> Result<()
         let mut to: Vec<_> = mail.iter().filter(|it| it.data.is_some()).map(|it| it.annotations().clone()).collect();
         to.sort_by_key(|it| it["metachannels.io/grant-namespace"].clone());
         let namespaces: Vec<_> = to.iter().map(|it| it["metachannels.io/grant-namespace"].as_str()).collect();
-        assert_eq!(namespaces, [&fixture.world.tenant_a, &fixture.world.tenant_b]);
+        assert_eq!(namespaces, [&fixture.env.tenant_a, &fixture.env.tenant_b]);
     }
     Ok(())
 }
@@ -85,7 +85,7 @@ async fn cookies_of_other_sites_on_the_host_do_not_matter() -> Result<()> {
         browser.cookies.push(foreign.to_owned());
         let offer = browser.return_with(&callback).await?;
         offer.is(StatusCode::OK, "Use this authorization?")?;
-        fixture.world.advance(1);
+        fixture.env.advance(1);
     }
     Ok(())
 }

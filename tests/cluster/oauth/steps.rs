@@ -25,7 +25,7 @@ async fn the_start_page_is_constant_and_begins_nothing() -> Result<()> {
     assert_eq!(first.text, again.text);
     assert!(browser.cookies.is_empty());
     assert!(fixture.mail().await?.is_empty());
-    assert!(fixture.world.sandbox.ledger().is_empty());
+    assert!(fixture.env.sandbox.ledger().is_empty());
     Ok(())
 }
 
@@ -53,7 +53,7 @@ async fn every_answer_to_a_browser_is_kept_to_itself() -> Result<()> {
         assert_eq!(header("x-frame-options"), Some("DENY"));
         if !answer.text.is_empty() {
             let policy = header("content-security-policy").context("a policy")?;
-            let form_action = format!("form-action 'self' {};", fixture.world.sandbox.url());
+            let form_action = format!("form-action 'self' {};", fixture.env.sandbox.url());
             for part in ["default-src 'none';", "style-src 'sha256-", &form_action, "frame-ancestors 'none';"] {
                 assert!(policy.contains(part), "{part}: {policy}");
             }
@@ -69,7 +69,7 @@ async fn a_click_leads_to_the_login_dialog_with_a_state_that_the_cookie_is_bound
     let mut browser = fixture.browser();
     let answer = browser.click(&start(&fixture.grant), &[]).await?;
     let to = answer.leads_to()?;
-    assert!(to.starts_with(&format!("{}/v25.0/dialog/oauth?", fixture.world.sandbox.url())), "{to}");
+    assert!(to.starts_with(&format!("{}/v25.0/dialog/oauth?", fixture.env.sandbox.url())), "{to}");
     assert_eq!(parameter(&to, "client_id")?, "1111000011110000");
     assert_eq!(parameter(&to, "redirect_uri")?, CALLBACK);
     assert_eq!(parameter(&to, "response_type")?, "code");
@@ -113,14 +113,14 @@ async fn what_the_person_agrees_to_is_handed_to_the_operator() -> Result<()> {
     assert!(tokens.next().is_none());
     assert_eq!(token.type_.as_deref(), Some("metachannels.io/grant-inbox"));
     assert_eq!(token.labels()["metachannels.io/purpose"], "grant-inbox");
-    assert_eq!(token.annotations()["metachannels.io/grant-namespace"], fixture.world.tenant_a);
+    assert_eq!(token.annotations()["metachannels.io/grant-namespace"], fixture.env.tenant_a);
     assert_eq!(token.annotations()["metachannels.io/grant-name"], "acme");
     assert!(!token.annotations()["metachannels.io/grant-uid"].is_empty());
     let bytes = &token.data.as_ref().context("no data")?["token"];
     assert!(bytes.0.starts_with(b"EAA"));
     // A code brings a token for an hour or two; it was exchanged for one that lives for weeks.
     assert_eq!(fixture.exchanges(), [200]);
-    assert_eq!(fixture.world.requests("GET", "/{version}/oauth/access_token").len(), 1);
+    assert_eq!(fixture.env.requests("GET", "/{version}/oauth/access_token").len(), 1);
     assert_eq!(["begun", "offered", "confirmed"].map(|outcome| fixture.outcomes(outcome)), [1, 1, 1]);
     Ok(())
 }
@@ -128,12 +128,12 @@ async fn what_the_person_agrees_to_is_handed_to_the_operator() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_is_empty_when_the_person_comes_back_is_no_refusal_while_the_pages_give_tokens() -> Result<()> {
     let fixture = Fixture::new().await?;
-    fixture.world.sandbox.preset("listing-empty", &[])?;
+    fixture.env.sandbox.preset("listing-empty", &[])?;
     let offer = fixture.browser().up_to_the_offer(&fixture.grant, PERSON, &[PAGE_A, PAGE_B]).await?;
     offer.is(StatusCode::OK, "Use this authorization?")?;
     // What Meta leaves open is offered, and judged by the operator.
     let silent = "{match: {template: '/{version}/{page-id}'}, do: {status: {code: 503}}}";
-    fixture.world.sandbox.add_fault(fault(silent));
+    fixture.env.sandbox.add_fault(fault(silent));
     let offer = fixture.browser().up_to_the_offer(&fixture.grant, PERSON, &[PAGE_A, PAGE_B]).await?;
     offer.is(StatusCode::OK, "Use this authorization?")?;
     assert_eq!(fixture.told().await?, [""; 0]);
@@ -145,7 +145,7 @@ async fn a_list_that_is_empty_when_the_person_comes_back_is_no_refusal_while_the
 #[tokio::test(flavor = "multi_thread")]
 async fn another_replica_goes_on_where_one_began() -> Result<()> {
     let fixture = Fixture::new().await?;
-    let (_replica, url) = fixture.world.replica().await?;
+    let (_replica, url) = fixture.env.replica().await?;
     let mut browser = fixture.browser();
     let first = std::mem::replace(&mut browser.base, url);
     // The replica has to know the grant too.

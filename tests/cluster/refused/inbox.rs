@@ -24,9 +24,9 @@ async fn tokens(inbox: &Api<Secret>) -> Result<usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_was_taken_up_and_may_not_be_thrown_away_is_told_and_goes_once_it_may() -> Result<()> {
     for way in BUT_QUOTA {
-        let (world, operator) = reauthorization::world().await?;
-        world.account.is_refused_on_purpose();
-        let inbox: Api<Secret> = Api::namespaced(world.client.clone(), &world.inbox);
+        let (env, operator) = reauthorization::env().await?;
+        env.account.is_refused_on_purpose();
+        let inbox: Api<Secret> = Api::namespaced(env.client.clone(), &env.inbox);
         let metadata = ObjectMeta { name: Some(PROBE.to_owned()), ..ObjectMeta::default() };
         inbox
             .create(
@@ -34,22 +34,22 @@ async fn a_token_that_was_taken_up_and_may_not_be_thrown_away_is_told_and_goes_o
                 &Secret { metadata, type_: Some(INBOX_TYPE.to_owned()), ..Secret::default() },
             )
             .await?;
-        let target = Target { rules: MAILBOX, ..of_secrets(&world.inbox, "delete", PROBE) };
-        let obstacle = Obstacle::put(&world, way, &target).await?;
+        let target = Target { rules: MAILBOX, ..of_secrets(&env.inbox, "delete", PROBE) };
+        let obstacle = Obstacle::put(&env, way, &target).await?;
 
-        let mut browser = reauthorization::browser(&world).await?;
-        let offer = browser.up_to_the_offer(&format!("{}/acme", world.tenant_a), PERSON, &[]).await?;
+        let mut browser = reauthorization::browser(&env).await?;
+        let offer = browser.up_to_the_offer(&format!("{}/acme", env.tenant_a), PERSON, &[]).await?;
         browser.answer(&offer, "use").await?.is(StatusCode::OK, "Thank you")?;
-        world.grant_is(&["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid"]).await?;
+        env.grant_is(&["Ready=True/ReconcileSucceeded", "Valid=True/TokenValid"]).await?;
         if way != Way::Failing {
-            told_by_event(&world, &world.tenant_a, "acme", way, 1).await?;
+            told_by_event(&env, &env.tenant_a, "acme", way, 1).await?;
         }
-        let kept = world.kept("token").await?;
-        is_tried_again(&world, &operator, "Secret").await?;
-        assert_eq!(world.kept("token").await?, kept);
+        let kept = env.kept("token").await?;
+        is_tried_again(&env, &operator, "Secret").await?;
+        assert_eq!(env.kept("token").await?, kept);
         assert_eq!(tokens(&inbox).await?, 1);
         obstacle.remove().await?;
-        world.advance(1);
+        env.advance(1);
         wait_for("the inbox to be empty", PATIENCE, async || {
             let left = tokens(&inbox).await?;
             ensure!(left == 0, "{left} tokens");

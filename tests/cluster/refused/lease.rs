@@ -31,12 +31,12 @@ struct Standing {
 }
 
 impl Standing {
-    async fn start(world: &World, lease: &str) -> Result<Self> {
-        let kubeconfig = world.plane.service_account_kubeconfig(&world.inbox, "operator").await?;
+    async fn start(env: &Env, lease: &str) -> Result<Self> {
+        let kubeconfig = env.plane.service_account_kubeconfig(&env.inbox, "operator").await?;
         let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         let candidate = Candidate {
-            namespace: world.inbox.clone(),
+            namespace: env.inbox.clone(),
             lease: lease.to_owned(),
             identity: "first".to_owned(),
             timing: TIMING,
@@ -89,25 +89,25 @@ impl Standing {
     }
 }
 
-fn of_leases(world: &World, verb: &'static str, sample: Value) -> Target {
-    let namespace = world.inbox.clone();
+fn of_leases(env: &Env, verb: &'static str, sample: Value) -> Target {
+    let namespace = env.inbox.clone();
     let (group, version, kind, resource) = ("coordination.k8s.io", "v1", "Lease", "leases");
     Target { namespace, group, version, kind, resource, verb, rules: LEASES, sample }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_may_not_be_made_is_told_once_on_it_and_is_had_once_it_may() -> Result<()> {
-    let world = World::new().await?;
-    world.account.is_refused_on_purpose();
-    bind(&world.client, &world.inbox, "operator", LEASES, &world.inbox).await?;
+    let env = Env::new().await?;
+    env.account.is_refused_on_purpose();
+    bind(&env.client, &env.inbox, "operator", LEASES, &env.inbox).await?;
     for way in ALL {
         let sample = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "probe"}});
-        let obstacle = Obstacle::put(&world, way, &of_leases(&world, "create", sample)).await?;
+        let obstacle = Obstacle::put(&env, way, &of_leases(&env, "create", sample)).await?;
         let lease = format!("{way:?}").to_lowercase();
-        let standing = Standing::start(&world, &lease).await?;
-        told_by_event(&world, &world.inbox, &lease, way, 1).await?;
+        let standing = Standing::start(&env, &lease).await?;
+        told_by_event(&env, &env.inbox, &lease, way, 1).await?;
         standing.is_refused_again(way.reason(), 2.0).await?;
-        told_by_event(&world, &world.inbox, &lease, way, 1).await?;
+        told_by_event(&env, &env.inbox, &lease, way, 1).await?;
         ensure!(!standing.led.is_cancelled(), "{way:?}: nobody leads without a Lease");
         obstacle.remove().await?;
         standing.is_renewed().await?;
@@ -119,17 +119,17 @@ async fn a_lease_that_may_not_be_made_is_told_once_on_it_and_is_had_once_it_may(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_may_not_be_renewed_is_told_once_on_it_and_the_leader_stays_if_it_soon_may() -> Result<()> {
-    let world = World::new().await?;
-    world.account.is_refused_on_purpose();
-    bind(&world.client, &world.inbox, "operator", LEASES, &world.inbox).await?;
+    let env = Env::new().await?;
+    env.account.is_refused_on_purpose();
+    bind(&env.client, &env.inbox, "operator", LEASES, &env.inbox).await?;
     for way in BUT_QUOTA {
         let lease = format!("{way:?}").to_lowercase();
-        let standing = Standing::start(&world, &lease).await?;
+        let standing = Standing::start(&env, &lease).await?;
         standing.is_renewed().await?;
-        let obstacle = Obstacle::put(&world, way, &of_leases(&world, "update", json!(lease))).await?;
-        told_by_event(&world, &world.inbox, &lease, way, 1).await?;
+        let obstacle = Obstacle::put(&env, way, &of_leases(&env, "update", json!(lease))).await?;
+        told_by_event(&env, &env.inbox, &lease, way, 1).await?;
         standing.is_refused_again(way.reason(), 2.0).await?;
-        told_by_event(&world, &world.inbox, &lease, way, 1).await?;
+        told_by_event(&env, &env.inbox, &lease, way, 1).await?;
         obstacle.remove().await?;
         standing.is_renewed().await?;
         standing.ends().await?;

@@ -24,43 +24,43 @@ fn of_status(namespace: &str, kind: &'static str, resource: &'static str, name: 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_that_may_not_be_written_is_told_once_by_an_event_and_written_within_a_minute_once_it_may()
 -> Result<()> {
-    let world = World::seeded(|seed| add_system_user(seed, "robot", 10)).await?;
-    let operator = eager(&world);
-    world.put_app().await?;
-    world.put_grant(&text("robot"), "{}").await?;
-    world.put_channel(&world.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
-    world.app_is(&["Ready=True"]).await?;
-    world.grant_is(&["Ready=True"]).await?;
-    world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
-    settled(&world, &operator).await?;
+    let env = Env::seeded(|seed| add_system_user(seed, "robot", 10)).await?;
+    let operator = eager(&env);
+    env.put_app().await?;
+    env.put_grant(&text("robot"), "{}").await?;
+    env.put_channel(&env.tenant_a, "shop", PAGE_A, TOKEN_A).await?;
+    env.app_is(&["Ready=True"]).await?;
+    env.grant_is(&["Ready=True"]).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True"]).await?;
+    settled(&env, &operator).await?;
     let kinds = [
-        (&world.platform, "MetaApp", "metaapps/status", "acme"),
-        (&world.tenant_a, "MetaGrant", "metagrants/status", "acme"),
-        (&world.tenant_a, "FacebookChannel", "facebookchannels/status", "shop"),
+        (&env.platform, "MetaApp", "metaapps/status", "acme"),
+        (&env.tenant_a, "MetaGrant", "metagrants/status", "acme"),
+        (&env.tenant_a, "FacebookChannel", "facebookchannels/status", "shop"),
     ];
     for (namespace, kind, resource, name) in kinds {
         for way in BUT_QUOTA {
             quiet(&operator).await?;
-            let obstacle = Obstacle::put(&world, way, &of_status(namespace, kind, resource, name)).await?;
-            let generation = edit(&world, namespace, kind, name, way).await?;
+            let obstacle = Obstacle::put(&env, way, &of_status(namespace, kind, resource, name)).await?;
+            let generation = edit(&env, namespace, kind, name, way).await?;
             for _ in 0..2 {
                 quiet(&operator).await?;
-                world.advance(1);
+                env.advance(1);
             }
             quiet(&operator).await?;
             // Of two policies each is told; MetaGrants and channels lie in one namespace.
             let times = if way == Way::Denied { 2 } else { 1 };
-            told_by_event(&world, namespace, name, way, times).await?;
-            let calls = world.sandbox.ledger().len();
-            world.advance(1);
+            told_by_event(&env, namespace, name, way, times).await?;
+            let calls = env.sandbox.ledger().len();
+            env.advance(1);
             quiet(&operator).await?;
-            assert_eq!(world.sandbox.ledger().len(), calls, "nothing has to be found out again");
-            assert_ne!(observed(&world, namespace, kind, name).await?, generation);
-            nothing_is_destroyed(&world)?;
+            assert_eq!(env.sandbox.ledger().len(), calls, "nothing has to be found out again");
+            assert_ne!(observed(&env, namespace, kind, name).await?, generation);
+            nothing_is_destroyed(&env)?;
             obstacle.remove().await?;
-            world.advance(1);
+            env.advance(1);
             wait_for("the status to be written", PATIENCE, async || {
-                let observed = observed(&world, namespace, kind, name).await?;
+                let observed = observed(&env, namespace, kind, name).await?;
                 ensure!(observed == generation, "{observed} of {generation}");
                 Ok(())
             })
@@ -71,42 +71,42 @@ async fn a_status_that_may_not_be_written_is_told_once_by_an_event_and_written_w
 }
 
 /// Changes an object in a way that its status has to tell; its generation then.
-async fn edit(world: &World, namespace: &str, kind: &str, name: &str, way: Way) -> Result<i64> {
+async fn edit(env: &Env, namespace: &str, kind: &str, name: &str, way: Way) -> Result<i64> {
     let odd = matches!(way, Way::Invalid | Way::Right);
     let patch = match kind {
         "MetaApp" => format!("{{\"spec\":{{\"audience\":\"{}\"}}}}", if odd { "Testers" } else { "Everyone" }),
         "MetaGrant" => format!("{{\"spec\":{{\"renewal\":{{\"before\":\"{}\"}}}}}}", if odd { "21d" } else { "20d" }),
         _ => format!("{{\"spec\":{{\"deletionPolicy\":\"{}\"}}}}", if odd { "Orphan" } else { "Disconnect" }),
     };
-    world.kubectl().run(&["-n", namespace, "patch", kind, name, "--type=merge", "-p", &patch]).await?;
-    number(world, namespace, kind, name, "{.metadata.generation}").await
+    env.kubectl().run(&["-n", namespace, "patch", kind, name, "--type=merge", "-p", &patch]).await?;
+    number(env, namespace, kind, name, "{.metadata.generation}").await
 }
 
-async fn observed(world: &World, namespace: &str, kind: &str, name: &str) -> Result<i64> {
-    number(world, namespace, kind, name, "{.status.observedGeneration}").await
+async fn observed(env: &Env, namespace: &str, kind: &str, name: &str) -> Result<i64> {
+    number(env, namespace, kind, name, "{.status.observedGeneration}").await
 }
 
-async fn number(world: &World, namespace: &str, kind: &str, name: &str, path: &str) -> Result<i64> {
+async fn number(env: &Env, namespace: &str, kind: &str, name: &str, path: &str) -> Result<i64> {
     let path = format!("-o=jsonpath={path}");
-    let output = world.kubectl().run(&["-n", namespace, "get", kind, name, &path]).await?;
+    let output = env.kubectl().run(&["-n", namespace, "get", kind, name, &path]).await?;
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_may_not_be_published_keeps_nothing_back() -> Result<()> {
-    let world = World::new().await?;
-    let operator = eager(&world);
-    world.put_app().await?;
-    world.put_token(&world.tenant_a, "shop", TOKEN_A).await?;
-    world.app_is(&["Ready=True"]).await?;
+    let env = Env::new().await?;
+    let operator = eager(&env);
+    env.put_app().await?;
+    env.put_token(&env.tenant_a, "shop", TOKEN_A).await?;
+    env.app_is(&["Ready=True"]).await?;
     let event = json!({
         "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "probe"},
         "eventTime": "2026-11-20T09:30:00.000000Z", "reportingController": "probe", "reportingInstance": "probe",
         "action": "Probe", "reason": "Probe", "type": "Normal",
-        "regarding": {"apiVersion": "v1", "kind": "Secret", "name": "shop-token", "namespace": world.tenant_a},
+        "regarding": {"apiVersion": "v1", "kind": "Secret", "name": "shop-token", "namespace": env.tenant_a},
     });
     let target = Target {
-        namespace: world.tenant_a.clone(),
+        namespace: env.tenant_a.clone(),
         group: "events.k8s.io",
         version: "v1",
         kind: "Event",
@@ -117,22 +117,22 @@ async fn an_event_that_may_not_be_published_keeps_nothing_back() -> Result<()> {
     };
     // No quota counts Events.
     for way in BUT_QUOTA {
-        let obstacle = Obstacle::put(&world, way, &target).await?;
+        let obstacle = Obstacle::put(&env, way, &target).await?;
         let refused = operator.count("refused_writes_total", "Event");
-        world.apply(&world.channel_manifest(&world.tenant_a, "shop", PAGE_A)).await?;
-        world.channel_is(&world.tenant_a, "shop", &["Ready=True"]).await?;
+        env.apply(&env.channel_manifest(&env.tenant_a, "shop", PAGE_A)).await?;
+        env.channel_is(&env.tenant_a, "shop", &["Ready=True"]).await?;
         let parts = Patch::Merge(json!({"spec": {"connection": "Disconnected"}}));
-        world.channels(&world.tenant_a).patch("shop", &PatchParams::default(), &parts).await?;
-        world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Disconnected=True"]).await?;
+        env.channels(&env.tenant_a).patch("shop", &PatchParams::default(), &parts).await?;
+        env.channel_is(&env.tenant_a, "shop", &["Ready=True", "Disconnected=True"]).await?;
         quiet(&operator).await?;
         ensure!(operator.count("refused_writes_total", "Event") > refused, "{way:?} is counted");
         obstacle.remove().await?;
-        world.advance(1);
+        env.advance(1);
         let connects = Patch::Merge(json!({"spec": {"connection": "Connected"}}));
-        world.channels(&world.tenant_a).patch("shop", &PatchParams::default(), &connects).await?;
-        world.channel_is(&world.tenant_a, "shop", &["Ready=True", "Connected=True"]).await?;
+        env.channels(&env.tenant_a).patch("shop", &PatchParams::default(), &connects).await?;
+        env.channel_is(&env.tenant_a, "shop", &["Ready=True", "Connected=True"]).await?;
         quiet(&operator).await?;
-        let before = told(&world, &world.tenant_a, "Normal").await?;
+        let before = told(&env, &env.tenant_a, "Normal").await?;
         ensure!(before.iter().any(|it| it == "shop Connected"), "{before:?}");
     }
     Ok(())

@@ -20,7 +20,7 @@ enum Step {
 
 /// The rotation of one secret into the next one.
 struct Rotation<'a> {
-    world: &'a World,
+    env: &'a Env,
     old: String,
     new: String,
     done: Vec<Step>,
@@ -29,8 +29,8 @@ struct Rotation<'a> {
 }
 
 impl<'a> Rotation<'a> {
-    fn new(world: &'a World, number: usize) -> Self {
-        Self { world, old: secret(number), new: secret(number + 1), done: Vec::new(), uncovered: Vec::new() }
+    fn new(env: &'a Env, number: usize) -> Self {
+        Self { env, old: secret(number), new: secret(number + 1), done: Vec::new(), uncovered: Vec::new() }
     }
 
     fn is_done(&self, step: Step) -> bool {
@@ -43,22 +43,22 @@ impl<'a> Rotation<'a> {
     }
 
     async fn step(&mut self, step: Step) -> Result<()> {
-        let (world, old, new) = (self.world, self.old.as_str(), self.new.as_str());
-        let (before, covered) = (world.now(), self.is_covered());
+        let (env, old, new) = (self.env, self.old.as_str(), self.new.as_str());
+        let (before, covered) = (env.now(), self.is_covered());
         match step {
-            Step::Switch => change_app_secret(world, new)?,
-            Step::Add if self.is_done(Step::Remove) => write(world, &[(CURRENT, Some(new))]).await?,
-            Step::Add => write(world, &[(CURRENT, Some(new)), (FORMER, Some(old))]).await?,
-            Step::Remove if self.is_done(Step::Add) => write(world, &[(FORMER, None)]).await?,
-            Step::Remove => write(world, &[(CURRENT, None)]).await?,
+            Step::Switch => change_app_secret(env, new)?,
+            Step::Add if self.is_done(Step::Remove) => write(env, &[(CURRENT, Some(new))]).await?,
+            Step::Add => write(env, &[(CURRENT, Some(new)), (FORMER, Some(old))]).await?,
+            Step::Remove if self.is_done(Step::Add) => write(env, &[(FORMER, None)]).await?,
+            Step::Remove => write(env, &[(CURRENT, None)]).await?,
         }
         self.done.push(step);
         let parts = [(new, self.is_done(Step::Add)), (old, !self.is_done(Step::Remove))];
         let of = |there| parts.iter().filter(|it| it.1 == there).map(|it| it.0).collect::<Vec<_>>();
-        gateway_takes(world, &of(true), &of(false)).await?;
+        gateway_takes(env, &of(true), &of(false)).await?;
         match (covered, self.is_covered()) {
             (true, false) => self.uncovered.push((before, Timestamp::MAX)),
-            (false, true) => self.uncovered.last_mut().context("none")?.1 = world.now(),
+            (false, true) => self.uncovered.last_mut().context("none")?.1 = env.now(),
             _ => {}
         }
         Ok(())
@@ -76,28 +76,28 @@ async fn no_event_is_lost_and_no_condition_moves_in_whichever_order_the_app_secr
         [Remove, Add, Switch],
         [Remove, Switch, Add],
     ];
-    let world = World::new().await?;
-    let operator = world.operator();
-    connected(&world).await?;
-    world.sandbox.set_switch("webhook_batching", "single")?;
-    let steady = Steady::watch(&world);
+    let env = Env::new().await?;
+    let operator = env.operator();
+    connected(&env).await?;
+    env.sandbox.set_switch("webhook_batching", "single")?;
+    let steady = Steady::watch(&env);
     let mut sent = 0;
     for (number, order) in ORDERS.into_iter().enumerate() {
-        let mut rotation = Rotation::new(&world, number);
-        let first = world.sandbox.deliveries().len();
-        sent += while_events_come(&world, async {
+        let mut rotation = Rotation::new(&env, number);
+        let first = env.sandbox.deliveries().len();
+        sent += while_events_come(&env, async {
             for step in order {
                 rotation.step(step).await?;
                 // Someone looks on in every state.
-                ask(&world, &format!("{number}-{step:?}")).await?;
+                ask(&env, &format!("{number}-{step:?}")).await?;
                 quiet(&operator).await?;
                 tokio::time::sleep(Duration::from_millis(400)).await;
             }
             Ok(())
         })
         .await?;
-        uses(&world, CURRENT, &rotation.new, None).await.with_context(|| format!("{order:?}"))?;
-        let deliveries = world.sandbox.deliveries().split_off(first);
+        uses(&env, CURRENT, &rotation.new, None).await.with_context(|| format!("{order:?}"))?;
+        let deliveries = env.sandbox.deliveries().split_off(first);
         // What changed and was not read yet is to come again (503).
         let is_refused = |status| matches!(status, Some(403 | 503));
         let refused: Vec<_> = deliveries.iter().filter(|it| is_refused(it.status)).map(|it| it.time).collect();
@@ -107,14 +107,14 @@ async fn no_event_is_lost_and_no_condition_moves_in_whichever_order_the_app_secr
         let others = deliveries.iter().filter(|it| it.status != Some(200) && !is_refused(it.status)).count();
         assert_eq!(others, 0, "{order:?}: {deliveries:?}");
         // Edits are free again, and what would come of it later has come.
-        advance_and_sweep(&world, &operator, 6).await?;
+        advance_and_sweep(&env, &operator, 6).await?;
     }
-    let taken = world.sandbox.deliveries().into_iter().filter(|it| it.status == Some(200)).count();
+    let taken = env.sandbox.deliveries().into_iter().filter(|it| it.status == Some(200)).count();
     assert!(sent > 100 && taken >= sent, "{taken} of {sent}");
     steady.holds();
-    assert!(app_status(&world).await?.next_step.is_none());
-    for namespace in [&world.platform, &world.tenant_a] {
-        warned(&world, namespace, &[""; 0]).await?;
+    assert!(app_status(&env).await?.next_step.is_none());
+    for namespace in [&env.platform, &env.tenant_a] {
+        warned(&env, namespace, &[""; 0]).await?;
     }
     Ok(())
 }
@@ -137,37 +137,37 @@ fn held_back(client: &Client) -> (Client, watch::Sender<bool>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_that_sees_the_secret_late_tells_the_gateway_late_and_no_event_is_lost() -> Result<()> {
-    let world = World::new().await?;
-    let (late_operator, door) = held_back(&world.account.client);
-    let operator = world.operator_with(|operator| operator.client = late_operator);
-    connected(&world).await?;
-    world.sandbox.set_switch("webhook_batching", "single")?;
-    let steady = Steady::watch(&world);
+    let env = Env::new().await?;
+    let (late_operator, door) = held_back(&env.account.client);
+    let operator = env.operator_with(|operator| operator.client = late_operator);
+    connected(&env).await?;
+    env.sandbox.set_switch("webhook_batching", "single")?;
+    let steady = Steady::watch(&env);
     let pause = || tokio::time::sleep(Duration::from_millis(400));
-    while_events_come(&world, async {
+    while_events_come(&env, async {
         for number in [0, 1] {
             let (old, new) = (secret(number), secret(number + 1));
             door.send_replace(false);
-            write(&world, &[(CURRENT, Some(&new)), (FORMER, Some(&old))]).await?;
-            gateway_takes(&world, &[&old], &[&new]).await?;
-            change_app_secret(&world, &new)?;
-            ask(&world, &format!("{number}")).await?;
+            write(&env, &[(CURRENT, Some(&new)), (FORMER, Some(&old))]).await?;
+            gateway_takes(&env, &[&old], &[&new]).await?;
+            change_app_secret(&env, &new)?;
+            ask(&env, &format!("{number}")).await?;
             pause().await;
             door.send_replace(true);
-            gateway_takes(&world, &[&old, &new], &[]).await?;
-            uses(&world, CURRENT, &new, None).await?;
+            gateway_takes(&env, &[&old, &new], &[]).await?;
+            uses(&env, CURRENT, &new, None).await?;
             door.send_replace(false);
-            write(&world, &[(FORMER, None)]).await?;
-            ask(&world, &format!("{number}-removed")).await?;
+            write(&env, &[(FORMER, None)]).await?;
+            ask(&env, &format!("{number}-removed")).await?;
             pause().await;
             door.send_replace(true);
-            gateway_takes(&world, &[&new], &[&old]).await?;
+            gateway_takes(&env, &[&new], &[&old]).await?;
         }
         Ok(())
     })
     .await?;
     quiet(&operator).await?;
     steady.holds();
-    warned(&world, &world.platform, &[""; 0]).await?;
+    warned(&env, &env.platform, &[""; 0]).await?;
     Ok(())
 }

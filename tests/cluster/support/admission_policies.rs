@@ -26,7 +26,7 @@ pub async fn prepare(plane: &ControlPlane) -> Result<()> {
     of_claims(plane).await
 }
 
-/// Protects claims, and waits until it counts. Every world has a claims namespace of its own, so all of them are protected.
+/// Protects claims, and waits until it counts. Every env has a claims namespace of its own, so all of them are protected.
 async fn of_claims(plane: &ControlPlane) -> Result<()> {
     bind(plane, CLAIMS, "claims.metachannels.io").await?;
     let claims: Api<AssetClaim> = Api::namespaced(plane.client().await?, "default");

@@ -13,8 +13,8 @@ use tokio::sync::OnceCell;
 use crate::support::admission_policies;
 use crate::support::env::*;
 
-/// A world on a control plane with controllers, on which what is in use cannot simply be deleted.
-pub async fn governed_with(add: impl FnOnce(&mut Seed)) -> Result<World> {
+/// An env on a control plane with controllers, on which what is in use cannot simply be deleted.
+pub async fn governed_with(add: impl FnOnce(&mut Seed)) -> Result<Env> {
     static PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let plane = PLANE.get_or_try_init(async || {
@@ -24,7 +24,7 @@ pub async fn governed_with(add: impl FnOnce(&mut Seed)) -> Result<World> {
         anyhow::Ok(plane)
     });
     let (plane, number) = (plane.await?, NUMBER.fetch_add(1, Ordering::Relaxed));
-    World::on(plane, |role| format!("{role}-{number}"), add).await
+    Env::on(plane, |role| format!("{role}-{number}"), add).await
 }
 
 /// What a refusal says of a channel.

@@ -1,4 +1,4 @@
-//! A world of its own for each test: namespaces, a sandbox, a gateway and an operator, on one shared control plane.
+//! An env of its own for each test: namespaces, a sandbox, a gateway and an operator, on one shared control plane.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,7 +43,7 @@ pub const APP_SECRET: &str = "sandbox-app-secret-0000000000000000";
 /// Longer than anything that works ever took, even while compilers hold all cores.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
-pub struct World {
+pub struct Env {
     pub plane: &'static ControlPlane,
     pub client: Client,
     pub sandbox: Sandbox,
@@ -109,12 +109,12 @@ impl Drop for Running {
     }
 }
 
-impl World {
+impl Env {
     pub async fn new() -> Result<Self> {
         Self::seeded(|_| ()).await
     }
 
-    /// A world whose simulated Graph holds more than the demonstration's.
+    /// An env whose simulated Graph holds more than the demonstration's.
     pub async fn seeded(add: impl FnOnce(&mut Seed)) -> Result<Self> {
         static CRDS: OnceCell<()> = OnceCell::const_new();
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -124,13 +124,13 @@ impl World {
         Self::on(plane, |role| format!("{role}-{number}"), add).await
     }
 
-    /// A world that has a control plane for itself, so that its namespaces bear the names of the samples.
+    /// An env that has a control plane for itself, so that its namespaces bear the names of the samples.
     pub async fn alone(plane: &'static ControlPlane, add: impl FnOnce(&mut Seed)) -> Result<Self> {
         admission_policies::prepare(plane).await?;
         Self::on(plane, str::to_owned, add).await
     }
 
-    /// A world on this control plane, whose namespaces are named so.
+    /// An env on this control plane, whose namespaces are named so.
     pub async fn on(
         plane: &'static ControlPlane,
         name: impl Fn(&str) -> String,

@@ -41,15 +41,15 @@ pub fn add_pages(seed: &mut Seed, count: usize) {
 }
 
 /// Connects channels, one to each of so many added pages; their names and the ids of their pages.
-pub async fn connect_pages(world: &World, count: usize) -> Result<Vec<(String, String)>> {
-    world.put_app().await?;
+pub async fn connect_pages(env: &Env, count: usize) -> Result<Vec<(String, String)>> {
+    env.put_app().await?;
     let names: Vec<_> = (0..count).map(|number| (format!("channel-{number}"), page(number))).collect();
     let tokens: Vec<_> = (0..count).map(|number| text(&format!("page-{number}"))).collect();
     let channels: Vec<_> =
         names.iter().zip(&tokens).map(|((name, page), token)| (name.as_str(), page.as_str(), token.as_str())).collect();
-    world.put_channels(&world.tenant_a, &channels).await?;
+    env.put_channels(&env.tenant_a, &channels).await?;
     for (name, _) in &names {
-        world.channel_is(&world.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
+        env.channel_is(&env.tenant_a, name, &["Ready=True/ReconcileSucceeded"]).await?;
     }
     Ok(names)
 }
@@ -60,7 +60,7 @@ pub fn fault(yaml: &str) -> Fault {
 }
 
 /// Meta has another app secret from now on, and signs with it.
-pub fn change_app_secret(world: &World, secret: &str) -> Result<()> {
+pub fn change_app_secret(env: &Env, secret: &str) -> Result<()> {
     let change = AppChange { secret: Some(secret.into()), ..AppChange::default() };
-    Ok(world.sandbox.change_app(APP_ID, change)?)
+    Ok(env.sandbox.change_app(APP_ID, change)?)
 }

@@ -15,9 +15,9 @@ use meta_channel_operator::settings::DEFAULT_KEYRING;
 use testkit::sandbox::Sandbox;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::env::{Running, World};
+use crate::support::env::{Env, Running};
 
-impl World {
+impl Env {
     /// The watched namespaces.
     pub fn scopes(&self) -> Vec<String> {
         vec![self.platform.clone(), self.tenant_a.clone(), self.tenant_b.clone()]

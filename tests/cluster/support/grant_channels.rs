@@ -18,7 +18,7 @@ use crate::support::observe::*;
 pub const USER_TOKEN: &str = "EAAsandbox-user-00000000000000000000";
 pub const PUBLISHED: &str = "facebookchannel-shop-page-token";
 
-impl World {
+impl Env {
     /// The manifest of a channel that a MetaGrant authorizes.
     pub fn granted_manifest(&self, namespace: &str, name: &str, page: &str, grant: &str) -> String {
         format!(
@@ -41,34 +41,34 @@ pub fn secret_manifest(namespace: &str, name: &str, purpose: &str, key: &str, va
     )
 }
 
-pub fn grant_manifest(world: &World) -> String {
+pub fn grant_manifest(env: &Env) -> String {
     format!(
         "apiVersion: metachannels.io/v1alpha1\nkind: MetaGrant\nmetadata: {{name: acme-grant, namespace: {}}}\nspec:\n  appRef: {{name: acme, namespace: {}}}\n  tokenSecretRef: {{name: acme-grant}}\n",
-        world.tenant_a, world.platform
+        env.tenant_a, env.platform
     )
 }
 
 /// The channels of the pages A and B by the grant, A with its token published.
-pub fn channels(world: &World) -> [String; 2] {
-    let granted = |name, page| world.granted_manifest(&world.tenant_a, name, page, "acme-grant");
+pub fn channels(env: &Env) -> [String; 2] {
+    let granted = |name, page| env.granted_manifest(&env.tenant_a, name, page, "acme-grant");
     [format!("{}  publishToken: true\n", granted("shop", PAGE_A)), granted("support", PAGE_B)]
 }
 
-pub fn secrets(world: &World) -> [String; 3] {
+pub fn secrets(env: &Env) -> [String; 3] {
     [
-        secret_manifest(&world.platform, "acme-app", "app-secret", "app-secret", APP_SECRET),
-        secret_manifest(&world.tenant_a, "acme-grant", "grant-token", "token", USER_TOKEN),
-        secret_manifest(&world.tenant_a, "outlet-token", "page-token", "token", &text("outlet")),
+        secret_manifest(&env.platform, "acme-app", "app-secret", "app-secret", APP_SECRET),
+        secret_manifest(&env.tenant_a, "acme-grant", "grant-token", "token", USER_TOKEN),
+        secret_manifest(&env.tenant_a, "outlet-token", "page-token", "token", &text("outlet")),
     ]
 }
 
-pub fn grants(world: &World) -> Api<MetaGrant> {
-    Api::namespaced(world.client.clone(), &world.tenant_a)
+pub fn grants(env: &Env) -> Api<MetaGrant> {
+    Api::namespaced(env.client.clone(), &env.tenant_a)
 }
 
-pub async fn grant_is(world: &World, expected: &[&str]) -> Result<MetaGrant> {
+pub async fn grant_is(env: &Env, expected: &[&str]) -> Result<MetaGrant> {
     wait_for(&format!("the grant to be {expected:?}"), PATIENCE, async || {
-        let grant = grants(world).get("acme-grant").await?;
+        let grant = grants(env).get("acme-grant").await?;
         let status = grant.status.as_ref().context("no status")?;
         let shown = shown(&status.conditions);
         ensure!(
@@ -81,19 +81,19 @@ pub async fn grant_is(world: &World, expected: &[&str]) -> Result<MetaGrant> {
 }
 
 /// Has the grant look now, as a person would.
-pub async fn look_at_grant(world: &World, at: &str) -> Result<()> {
+pub async fn look_at_grant(env: &Env, at: &str) -> Result<()> {
     let patch = json!({ "metadata": { "annotations": { "metachannels.io/requested-at": at } } });
-    grants(world).patch("acme-grant", &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    grants(env).patch("acme-grant", &PatchParams::default(), &Patch::Merge(&patch)).await?;
     Ok(())
 }
 
-pub async fn published(world: &World) -> Result<Secret> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
+pub async fn published(env: &Env) -> Result<Secret> {
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.tenant_a);
     wait_for("the published token", PATIENCE, async || Ok(secrets.get(PUBLISHED).await?)).await
 }
 
-pub async fn withdrawn(world: &World) -> Result<()> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
+pub async fn withdrawn(env: &Env) -> Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.tenant_a);
     wait_for("the published token to go", PATIENCE, async || {
         ensure!(secrets.get_opt(PUBLISHED).await?.is_none());
         Ok(())
@@ -101,29 +101,29 @@ pub async fn withdrawn(world: &World) -> Result<()> {
     .await
 }
 
-pub async fn both_are(world: &World, expected: &[&str]) -> Result<()> {
+pub async fn both_are(env: &Env, expected: &[&str]) -> Result<()> {
     for name in ["shop", "support"] {
-        world.channel_is(&world.tenant_a, name, expected).await?;
+        env.channel_is(&env.tenant_a, name, expected).await?;
     }
     Ok(())
 }
 
 /// The channels of pages A and B, connected by the grant; the ledger is empty.
-pub async fn connected(world: &World, operator: &Running) -> Result<()> {
-    let mut all = vec![world.app_manifest(), grant_manifest(world)];
-    all.extend(channels(world));
-    all.extend(secrets(world));
-    world.apply(&all.join("---\n")).await?;
-    both_are(world, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
-    world.app_is(&["Ready=True"]).await?;
+pub async fn connected(env: &Env, operator: &Running) -> Result<()> {
+    let mut all = vec![env.app_manifest(), grant_manifest(env)];
+    all.extend(channels(env));
+    all.extend(secrets(env));
+    env.apply(&all.join("---\n")).await?;
+    both_are(env, &["Ready=True/ReconcileSucceeded", "Connected=True"]).await?;
+    env.app_is(&["Ready=True"]).await?;
     quiet(operator).await?;
-    world.sandbox.clear_ledger();
+    env.sandbox.clear_ledger();
     Ok(())
 }
 
 /// Lets the person choose these pages anew.
-pub fn regrant(world: &World, pages: &[&str]) -> Result<()> {
+pub fn regrant(env: &Env, pages: &[&str]) -> Result<()> {
     let change = format!("regrant: {{app: {APP_ID}, pages: [{}]}}", pages.join(", "));
-    world.sandbox.change_person(PERSON, serde_yaml_ng::from_str(&change)?)?;
+    env.sandbox.change_person(PERSON, serde_yaml_ng::from_str(&change)?)?;
     Ok(())
 }

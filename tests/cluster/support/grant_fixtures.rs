@@ -42,7 +42,7 @@ pub fn add_system_user(seed: &mut Seed, alias: &str, age: i64) {
     seed.tokens.push(system_token(alias, age));
 }
 
-impl World {
+impl Env {
     /// An operator that looks at tokens once a day, as by default.
     pub fn daily(&self) -> Running {
         self.operator_with(|operator| operator.policy.token_period = Duration::from_secs(24 * 60 * 60))

@@ -15,7 +15,7 @@ use testkit::wait_for;
 
 use crate::support::env::*;
 
-impl World {
+impl Env {
     pub fn keyring(&self) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &self.inbox)
     }

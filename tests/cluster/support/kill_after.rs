@@ -36,10 +36,10 @@ struct State {
 
 impl KillAfter {
     /// Lets nothing through after this write.
-    pub async fn new(world: &World, writes: usize) -> Result<Self> {
+    pub async fn new(env: &Env, writes: usize) -> Result<Self> {
         let state = Arc::new(State { after: writes, writes: AtomicUsize::new(0), killed: CancellationToken::new() });
         let (client, http, sandbox) =
-            (world.client.clone(), reqwest::Client::builder().no_proxy().build()?, world.sandbox.url());
+            (env.client.clone(), reqwest::Client::builder().no_proxy().build()?, env.sandbox.url());
         let (cluster_url, cluster) = serve(Arc::clone(&state), is_write_in_cluster, move |request| {
             let client = client.clone();
             async move {
@@ -68,11 +68,11 @@ impl KillAfter {
     }
 
     /// An operator whose requests pass here.
-    pub fn operator(&self, world: &World) -> Result<Running> {
+    pub fn operator(&self, env: &Env) -> Result<Running> {
         let mut options = GraphOptions::new(&self.graph)?;
         options.timeout = std::time::Duration::from_secs(60);
         let graph = GraphClient::new(options, Arc::new(()))?;
-        Ok(world.operator_with(|operator| {
+        Ok(env.operator_with(|operator| {
             operator.policy.token_period = std::time::Duration::from_secs(24 * 60 * 60);
             (operator.client, operator.graph) = (self.cluster.clone(), graph);
         }))
@@ -90,12 +90,12 @@ impl KillAfter {
 }
 
 /// Runs an operator that is killed after so many writes; whether it was, before it had nothing left to write.
-pub async fn killed(world: &World, after: usize, done: impl AsyncFn(&World) -> Result<bool>) -> Result<bool> {
-    let limit = KillAfter::new(world, after).await?;
-    let operator = limit.operator(world)?;
+pub async fn killed(env: &Env, after: usize, done: impl AsyncFn(&Env) -> Result<bool>) -> Result<bool> {
+    let limit = KillAfter::new(env, after).await?;
+    let operator = limit.operator(env)?;
     let finished = async {
         wait_for("the work to be done", PATIENCE, async || {
-            ensure!(done(world).await?);
+            ensure!(done(env).await?);
             Ok(())
         })
         .await?;

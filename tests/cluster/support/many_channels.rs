@@ -15,13 +15,13 @@ pub fn name(number: usize) -> String {
 }
 
 /// So many connected channels.
-pub async fn connected(world: &World, operator: &Running, count: usize) -> Result<()> {
-    world.put_app().await?;
+pub async fn connected(env: &Env, operator: &Running, count: usize) -> Result<()> {
+    env.put_app().await?;
     let all: Vec<_> = (0..count).map(|number| (name(number), page(number), text(&format!("page-{number}")))).collect();
     let all: Vec<_> = all.iter().map(|(name, page, token)| (name.as_str(), page.as_str(), token.as_str())).collect();
-    world.put_channels(&world.tenant_a, &all).await?;
+    env.put_channels(&env.tenant_a, &all).await?;
     wait_for("every channel to be Ready", PATIENCE * 2, async || {
-        let channels = world.channels(&world.tenant_a).list(&Default::default()).await?;
+        let channels = env.channels(&env.tenant_a).list(&Default::default()).await?;
         let ready = |channel: &&meta_channel_operator::api::FacebookChannel| {
             let conditions = channel.status.as_ref().map(|status| shown(&status.conditions)).unwrap_or_default();
             conditions.iter().any(|it| it == "Ready=True/ReconcileSucceeded")
@@ -31,14 +31,14 @@ pub async fn connected(world: &World, operator: &Running, count: usize) -> Resul
         Ok(())
     })
     .await?;
-    world.app_is(&["Ready=True"]).await?;
+    env.app_is(&["Ready=True"]).await?;
     // What was written last wakes once more.
     quiet(operator).await?;
-    world.sandbox.clear_ledger();
+    env.sandbox.clear_ledger();
     Ok(())
 }
 
 /// Reads of pages in the ledger.
-pub fn reads(world: &World) -> Vec<LedgerEntry> {
-    world.requests("GET", PAGE_NODE)
+pub fn reads(env: &Env) -> Vec<LedgerEntry> {
+    env.requests("GET", PAGE_NODE)
 }

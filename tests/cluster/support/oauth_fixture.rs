@@ -45,15 +45,15 @@ pub fn people(seed: &mut Seed) {
 }
 
 /// A grant of the application, whose seed lies in Secret acme-grant.
-pub fn grant_manifest(world: &World, namespace: &str) -> String {
+pub fn grant_manifest(env: &Env, namespace: &str) -> String {
     format!(
         "apiVersion: metachannels.io/v1alpha1\nkind: MetaGrant\nmetadata: {{name: acme, namespace: {namespace}}}\nspec:\n  appRef: {{name: acme, namespace: {}}}\n  tokenSecretRef: {{name: acme-grant}}\n",
-        world.platform
+        env.platform
     )
 }
 
 pub struct Fixture {
-    pub world: World,
+    pub env: Env,
     /// The grant of tenant-a, which relies on pages A and B.
     pub grant: String,
     /// The grant of tenant-b, which relies on page B.
@@ -66,15 +66,14 @@ impl Fixture {
     }
 
     pub async fn seeded(add: impl FnOnce(&mut Seed)) -> Result<Self> {
-        let world = World::seeded(add).await?;
-        world.apply(&world.app_manifest()).await?;
-        world.tell_gateway(&world.platform, &[("app-secret", APP_SECRET)]).await?;
+        let env = Env::seeded(add).await?;
+        env.apply(&env.app_manifest()).await?;
+        env.tell_gateway(&env.platform, &[("app-secret", APP_SECRET)]).await?;
         let app = json!({"status": {"appName": "Acme <i>Messaging</i>", "oauthRedirectUri": CALLBACK}});
-        world.apps().patch_status("acme", &PatchParams::default(), &Patch::Merge(&app)).await?;
-        let fixture =
-            Self { grant: format!("{}/acme", world.tenant_a), other: format!("{}/acme", world.tenant_b), world };
-        fixture.put_grant(&fixture.world.tenant_a, &[(PAGE_A, "Acme Shop"), (PAGE_B, MARKUP)]).await?;
-        fixture.put_grant(&fixture.world.tenant_b, &[(PAGE_B, MARKUP)]).await?;
+        env.apps().patch_status("acme", &PatchParams::default(), &Patch::Merge(&app)).await?;
+        let fixture = Self { grant: format!("{}/acme", env.tenant_a), other: format!("{}/acme", env.tenant_b), env };
+        fixture.put_grant(&fixture.env.tenant_a, &[(PAGE_A, "Acme Shop"), (PAGE_B, MARKUP)]).await?;
+        fixture.put_grant(&fixture.env.tenant_b, &[(PAGE_B, MARKUP)]).await?;
         for grant in [&fixture.grant, &fixture.other] {
             fixture.is_served(grant).await?;
         }
@@ -82,13 +81,13 @@ impl Fixture {
     }
 
     async fn put_grant(&self, namespace: &str, pages: &[(&str, &str)]) -> Result<()> {
-        self.world.apply(&grant_manifest(&self.world, namespace)).await?;
+        self.env.apply(&grant_manifest(&self.env, namespace)).await?;
         let rows: Vec<_> = pages.iter().map(|(id, name)| json!({"id": id, "name": name, "inUse": true})).collect();
         let unused = json!({"id": PAGE_C, "name": "Not in use"});
         let pages: Vec<_> = rows.into_iter().chain([unused]).collect();
         let address = format!("https://hooks.example.com{}", start(&format!("{namespace}/acme")));
         let status = json!({"status": {"pages": pages, "reauthorizeUrl": address}});
-        let grants: Api<MetaGrant> = Api::namespaced(self.world.client.clone(), namespace);
+        let grants: Api<MetaGrant> = Api::namespaced(self.env.client.clone(), namespace);
         grants.patch_status("acme", &PatchParams::default(), &Patch::Merge(&status)).await?;
         Ok(())
     }
@@ -105,11 +104,11 @@ impl Fixture {
     }
 
     pub fn browser(&self) -> Browser {
-        Browser::new(&self.world.sandbox.resolve()["hooks.example.com"])
+        Browser::new(&self.env.sandbox.resolve()["hooks.example.com"])
     }
 
     fn inbox(&self) -> Api<Secret> {
-        Api::namespaced(self.world.client.clone(), &self.world.inbox)
+        Api::namespaced(self.env.client.clone(), &self.env.inbox)
     }
 
     /// What lies in the inbox.
@@ -127,7 +126,7 @@ impl Fixture {
 
     /// Codes that were exchanged, by the status of their answers.
     pub fn exchanges(&self) -> Vec<u16> {
-        let all = self.world.requests("POST", "/{version}/oauth/access_token");
+        let all = self.env.requests("POST", "/{version}/oauth/access_token");
         all.iter().filter_map(|entry| entry.status).collect()
     }
 
@@ -143,7 +142,7 @@ impl Fixture {
     /// How often a step ended so.
     pub fn outcomes(&self, outcome: &str) -> u64 {
         let label = format!("meta_channel_operator_reauthorizations_total{{outcome=\"{outcome}\"}} ");
-        let text = self.world.gateway_metrics().text();
+        let text = self.env.gateway_metrics().text();
         text.lines().find_map(|line| line.strip_prefix(&label)?.parse().ok()).unwrap_or_default()
     }
 }

@@ -12,29 +12,29 @@ use testkit::wait_for;
 use crate::support::env::*;
 
 /// Requests made with the token of this alias.
-pub fn made_with(world: &World, alias: &str) -> Vec<LedgerEntry> {
+pub fn made_with(env: &Env, alias: &str) -> Vec<LedgerEntry> {
     let is = |entry: &LedgerEntry| entry.token.as_ref().is_some_and(|it| it.alias.as_deref() == Some(alias));
-    world.sandbox.ledger().into_iter().filter(is).collect()
+    env.sandbox.ledger().into_iter().filter(is).collect()
 }
 
 /// Requests about the token of this alias.
-pub fn made_about(world: &World, alias: &str) -> Vec<LedgerEntry> {
+pub fn made_about(env: &Env, alias: &str) -> Vec<LedgerEntry> {
     let is = |entry: &LedgerEntry| entry.inspected.as_ref().is_some_and(|it| it.alias.as_deref() == Some(alias));
-    world.sandbox.ledger().into_iter().filter(is).collect()
+    env.sandbox.ledger().into_iter().filter(is).collect()
 }
 
-pub async fn app_status(world: &World) -> Result<MetaAppStatus> {
-    world.apps().get("acme").await?.status.context("no status")
+pub async fn app_status(env: &Env) -> Result<MetaAppStatus> {
+    env.apps().get("acme").await?.status.context("no status")
 }
 
 /// Warning Events of a namespace, as `name reason`; each repetition counts.
-pub async fn warnings(world: &World, namespace: &str) -> Result<Vec<String>> {
-    told(world, namespace, "Warning").await
+pub async fn warnings(env: &Env, namespace: &str) -> Result<Vec<String>> {
+    told(env, namespace, "Warning").await
 }
 
 /// Events of a namespace of this type, as `name reason`; each repetition counts.
-pub async fn told(world: &World, namespace: &str, type_: &str) -> Result<Vec<String>> {
-    let events: Api<Event> = Api::namespaced(world.client.clone(), namespace);
+pub async fn told(env: &Env, namespace: &str, type_: &str) -> Result<Vec<String>> {
+    let events: Api<Event> = Api::namespaced(env.client.clone(), namespace);
     let mut all = Vec::new();
     for event in events.list(&Default::default()).await? {
         if event.type_.as_deref() == Some(type_) {
@@ -48,22 +48,17 @@ pub async fn told(world: &World, namespace: &str, type_: &str) -> Result<Vec<Str
 }
 
 /// What those Events of a namespace say that have this reason.
-pub async fn notes(
-    world: &World,
-    namespace: &str,
-    reason: &str,
-    which: impl Fn(&Event) -> bool,
-) -> Result<Vec<String>> {
-    let events: Api<Event> = Api::namespaced(world.client.clone(), namespace);
+pub async fn notes(env: &Env, namespace: &str, reason: &str, which: impl Fn(&Event) -> bool) -> Result<Vec<String>> {
+    let events: Api<Event> = Api::namespaced(env.client.clone(), namespace);
     let all = events.list(&Default::default()).await?.items.into_iter();
     let of = all.filter(|event| event.reason.as_deref() == Some(reason) && which(event));
     Ok(of.filter_map(|event| event.note).collect())
 }
 
 /// Waits for exactly these Warning Events. An Event comes after the status that it is about.
-pub async fn warned(world: &World, namespace: &str, expected: &[&str]) -> Result<()> {
+pub async fn warned(env: &Env, namespace: &str, expected: &[&str]) -> Result<()> {
     wait_for(&format!("the warnings {expected:?}"), PATIENCE, async || {
-        let warnings = warnings(world, namespace).await?;
+        let warnings = warnings(env, namespace).await?;
         ensure!(warnings == expected, "{warnings:?}");
         Ok(())
     })
@@ -97,15 +92,15 @@ pub async fn awake(operator: &Running) -> Result<()> {
 }
 
 /// Moves the clock and waits until everybody whose slot came was visited.
-pub async fn advance_and_sweep(world: &World, operator: &Running, minutes: i64) -> Result<()> {
+pub async fn advance_and_sweep(env: &Env, operator: &Running, minutes: i64) -> Result<()> {
     quiet(operator).await?;
-    sweep_after(world, operator, minutes).await
+    sweep_after(env, operator, minutes).await
 }
 
 /// The same where nothing runs that could see the clock move.
-pub async fn sweep_after(world: &World, operator: &Running, minutes: i64) -> Result<()> {
-    world.advance(minutes);
-    let now = world.now().as_second() as f64;
+pub async fn sweep_after(env: &Env, operator: &Running, minutes: i64) -> Result<()> {
+    env.advance(minutes);
+    let now = env.now().as_second() as f64;
     wait_for("the visits", PATIENCE, async || {
         let until = operator.gauge("sweep_complete_timestamp_seconds{kind=\"FacebookChannel\"");
         ensure!(until >= now, "visited until {until} of {now}");
@@ -116,10 +111,10 @@ pub async fn sweep_after(world: &World, operator: &Running, minutes: i64) -> Res
 }
 
 /// Moves the clock and waits until at least so many passes and visits of a kind have ended since.
-pub async fn advance_and_pass(world: &World, operator: &Running, minutes: i64, kind: &str, count: u64) -> Result<()> {
+pub async fn advance_and_pass(env: &Env, operator: &Running, minutes: i64, kind: &str, count: u64) -> Result<()> {
     quiet(operator).await?;
     let before = operator.looks(kind);
-    world.advance(minutes);
+    env.advance(minutes);
     wait_for(&format!("{count} looks at {kind}"), PATIENCE, async || {
         let looks = operator.looks(kind) - before;
         ensure!(looks >= count, "{looks} looks");
@@ -130,12 +125,11 @@ pub async fn advance_and_pass(world: &World, operator: &Running, minutes: i64, k
 }
 
 /// Name and version of everything stored about the objects of a test, to see that nothing was written.
-pub async fn versions(world: &World) -> Result<Vec<(String, Option<String>)>> {
+pub async fn versions(env: &Env) -> Result<Vec<(String, Option<String>)>> {
     let mut all = Vec::new();
-    for namespace in [&world.tenant_a, &world.tenant_b] {
+    for namespace in [&env.tenant_a, &env.tenant_b] {
         all.extend(
-            world
-                .channels(namespace)
+            env.channels(namespace)
                 .list(&Default::default())
                 .await?
                 .into_iter()
@@ -143,12 +137,12 @@ pub async fn versions(world: &World) -> Result<Vec<(String, Option<String>)>> {
         );
     }
     all.extend(
-        world.apps().list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())),
+        env.apps().list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())),
     );
     all.extend(
-        world.claims().list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())),
+        env.claims().list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())),
     );
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.platform);
     all.extend(secrets.list(&Default::default()).await?.into_iter().map(|it| (it.name_any(), it.resource_version())));
     Ok(all)
 }

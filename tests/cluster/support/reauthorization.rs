@@ -27,19 +27,19 @@ fn ending(seed: &mut Seed) {
 }
 
 /// A grant that the operator manages.
-pub async fn world() -> Result<(World, Running)> {
-    let world = World::seeded(ending).await?;
-    let operator = world.operator();
-    world.put_app().await?;
-    world.app_is(&["Ready=True"]).await?;
-    world.put_secret(&world.tenant_a, "acme-grant", "grant-token", "token", &text(ENDING)).await?;
-    world.apply(&grant_manifest(&world, &world.tenant_a)).await?;
-    grant_is(&world, "True/ExpiresSoon").await?;
-    Ok((world, operator))
+pub async fn env() -> Result<(Env, Running)> {
+    let env = Env::seeded(ending).await?;
+    let operator = env.operator();
+    env.put_app().await?;
+    env.app_is(&["Ready=True"]).await?;
+    env.put_secret(&env.tenant_a, "acme-grant", "grant-token", "token", &text(ENDING)).await?;
+    env.apply(&grant_manifest(&env, &env.tenant_a)).await?;
+    grant_is(&env, "True/ExpiresSoon").await?;
+    Ok((env, operator))
 }
 
-pub async fn grant_is(world: &World, ready: &str) -> Result<MetaGrant> {
-    let grants: Api<MetaGrant> = Api::namespaced(world.client.clone(), &world.tenant_a);
+pub async fn grant_is(env: &Env, ready: &str) -> Result<MetaGrant> {
+    let grants: Api<MetaGrant> = Api::namespaced(env.client.clone(), &env.tenant_a);
     wait_for(&format!("the grant to be {ready}"), PATIENCE, async || {
         let grant = grants.get("acme").await?;
         let shown = shown(&grant.status.as_ref().context("no status")?.conditions);
@@ -49,23 +49,23 @@ pub async fn grant_is(world: &World, ready: &str) -> Result<MetaGrant> {
     .await
 }
 
-pub async fn living(world: &World) -> Result<String> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.tenant_a);
+pub async fn living(env: &Env) -> Result<String> {
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.tenant_a);
     let secret = secrets.get("metagrant-acme-token").await?;
     Ok(String::from_utf8(secret.data.context("no data")?["token"].0.clone())?)
 }
 
-pub async fn mail(world: &World) -> Result<Vec<Secret>> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.inbox);
+pub async fn mail(env: &Env) -> Result<Vec<Secret>> {
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.inbox);
     let all = secrets.list(&Default::default()).await?;
     Ok(all.into_iter().filter(|it| it.type_.as_deref() == Some(INBOX_TYPE)).collect())
 }
 
 /// The browser of a person, once the gateway knows the grant.
-pub async fn browser(world: &World) -> Result<Browser> {
-    let mut browser = Browser::new(&world.sandbox.resolve()["hooks.example.com"]);
-    browser.cluster = Some(world.client.clone());
-    let name = format!("{}/acme", world.tenant_a);
+pub async fn browser(env: &Env) -> Result<Browser> {
+    let mut browser = Browser::new(&env.sandbox.resolve()["hooks.example.com"]);
+    browser.cluster = Some(env.client.clone());
+    let name = format!("{}/acme", env.tenant_a);
     wait_for("the start page", PATIENCE, async || {
         let path = browser.start(&name).await?;
         browser.get(&path).await?.is(StatusCode::OK, "Authorize again")

@@ -10,9 +10,9 @@ use meta_channel_operator::api::{FacebookChannel, MetaApp};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 
-use crate::support::env::World;
+use crate::support::env::Env;
 
-impl World {
+impl Env {
     /// Records every version of the channels of a namespace that the API server stores from now on.
     pub fn record(&self, namespace: &str) -> Record<FacebookChannel> {
         Record::of(self.channels(namespace))

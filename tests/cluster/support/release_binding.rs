@@ -40,7 +40,7 @@ pub async fn unbind(client: &Client, namespace: &str) -> Result<()> {
 
 /// Declares the application once more, in the namespace of another release. The callback at Meta stays with the first MetaApp: an
 /// application has only one.
-pub async fn put_another_app(world: &World, namespace: &str) -> Result<()> {
-    world.put_secret(namespace, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
-    world.apply(&world.app_manifest_with("audience: Everyone").replace(&world.platform, namespace)).await
+pub async fn put_another_app(env: &Env, namespace: &str) -> Result<()> {
+    env.put_secret(namespace, "acme-app", "app-secret", "app-secret", APP_SECRET).await?;
+    env.apply(&env.app_manifest_with("audience: Everyone").replace(&env.platform, namespace)).await
 }

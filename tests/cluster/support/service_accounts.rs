@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use testkit::{ControlPlane, wait_for};
 use tower::{Layer, Service};
 
-use crate::support::env::{PATIENCE, World};
+use crate::support::env::{Env, PATIENCE};
 
 /// A rule set of config/ and the object in the file that holds it.
 pub type Rules = (&'static str, &'static str);
@@ -34,7 +34,7 @@ pub const GATEWAY: Rules = (include_str!("../../../config/gateway/role.yaml"), "
 pub const GATEWAY_MAILBOX: Rules =
     (include_str!("../../../config/gateway/inbox_roles.yaml"), "meta-channel-gateway-inbox");
 
-impl World {
+impl Env {
     /// A client that has no rights but those of this ServiceAccount.
     pub async fn client_of(&self, namespace: &str, account: &str) -> Result<Client> {
         let kubeconfig = Kubeconfig::read_from(self.plane.service_account_kubeconfig(namespace, account).await?)?;

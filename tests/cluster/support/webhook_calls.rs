@@ -24,8 +24,8 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub fn new(world: &World) -> Self {
-        Self::at(world.sandbox.resolve()["hooks.example.com"].clone())
+    pub fn new(env: &Env) -> Self {
+        Self::at(env.sandbox.resolve()["hooks.example.com"].clone())
     }
 
     /// Of the gateway that listens there.
@@ -51,22 +51,22 @@ impl Caller {
     }
 }
 
-pub fn counter(world: &World, name: &str) -> u64 {
+pub fn counter(env: &Env, name: &str) -> u64 {
     let name = format!("meta_channel_operator_{name}");
-    let text = world.gateway_metrics().text();
+    let text = env.gateway_metrics().text();
     let line = text.lines().find_map(|line| line.strip_prefix(&name)?.strip_prefix(' '));
     line.and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
 /// Signatures that were made with this entry of the Secret of a MetaApp, or with none.
-pub fn signatures(world: &World, app: &str, entry: &str) -> u64 {
+pub fn signatures(env: &Env, app: &str, entry: &str) -> u64 {
     let result = if entry == "none" { "invalid" } else { "valid" };
-    let (namespace, labels) = (&world.platform, format!("entry=\"{entry}\",result=\"{result}\""));
-    counter(world, &format!("webhook_signatures_total{{namespace=\"{namespace}\",name=\"{app}\",{labels}}}"))
+    let (namespace, labels) = (&env.platform, format!("entry=\"{entry}\",result=\"{result}\""));
+    counter(env, &format!("webhook_signatures_total{{namespace=\"{namespace}\",name=\"{app}\",{labels}}}"))
 }
 
-pub async fn verify_token(world: &World) -> Result<String> {
-    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.platform);
+pub async fn verify_token(env: &Env) -> Result<String> {
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), &env.platform);
     let secret = secrets.get("metaapp-acme-verify-token").await?;
     let token = secret.data.and_then(|mut data| data.remove("verify-token")).context("no key verify-token")?;
     Ok(String::from_utf8(token.0)?)

@@ -133,15 +133,15 @@ impl Target {
 
 /// Something in the way of the operator's writes.
 pub struct Obstacle<'a> {
-    world: &'a World,
+    env: &'a Env,
     way: Way,
     target: Target,
 }
 
 impl<'a> Obstacle<'a> {
     /// Puts it there, and waits until it counts.
-    pub async fn put(world: &'a World, way: Way, target: &Target) -> Result<Self> {
-        let it = Self { world, way, target: target.clone() };
+    pub async fn put(env: &'a Env, way: Way, target: &Target) -> Result<Self> {
+        let it = Self { env, way, target: target.clone() };
         match way {
             Way::Quota => it.quota().await?,
             Way::Invalid | Way::Denied => it.policy().await?,
@@ -149,7 +149,7 @@ impl<'a> Obstacle<'a> {
             Way::Failing => it.webhook().await?,
         }
         wait_for(&format!("{way:?} to count"), PATIENCE, async || {
-            let refusal = target.try_out(&world.account.client).await.err().context("it is let in")?.to_string();
+            let refusal = target.try_out(&env.account.client).await.err().context("it is let in")?.to_string();
             ensure!(refusal.contains(way.texts()[0]), "{refusal}");
             Ok(())
         })
@@ -159,7 +159,7 @@ impl<'a> Obstacle<'a> {
 
     /// Takes it away, and waits until that counts.
     pub async fn remove(self) -> Result<()> {
-        let (client, name, namespace) = (&self.world.client, self.name(), &self.target.namespace);
+        let (client, name, namespace) = (&self.env.client, self.name(), &self.target.namespace);
         let params = DeleteParams::default();
         match self.way {
             Way::Quota => {
@@ -170,7 +170,7 @@ impl<'a> Obstacle<'a> {
                 Api::<ValidatingAdmissionPolicy>::all(client.clone()).delete(&name, &params).await.map(drop)?;
             }
             Way::Right => {
-                bind(client, &self.world.inbox, "operator", self.target.rules, namespace).await?;
+                bind(client, &self.env.inbox, "operator", self.target.rules, namespace).await?;
                 Api::<RoleBinding>::namespaced(client.clone(), namespace).delete("partial", &params).await?;
                 Api::<Role>::namespaced(client.clone(), namespace).delete("partial", &params).await.map(drop)?;
             }
@@ -179,7 +179,7 @@ impl<'a> Obstacle<'a> {
             }
         }
         wait_for(&format!("{:?} to be gone", self.way), PATIENCE, async || {
-            Ok(self.target.try_out(&self.world.account.client).await?)
+            Ok(self.target.try_out(&self.env.account.client).await?)
         })
         .await
     }
@@ -196,7 +196,7 @@ impl<'a> Obstacle<'a> {
             "apiVersion": "v1", "kind": "ResourceQuota",
             "metadata": {"name": "full"}, "spec": {"hard": {counted.as_str(): "0"}},
         });
-        let quotas: Api<ResourceQuota> = Api::namespaced(self.world.client.clone(), namespace);
+        let quotas: Api<ResourceQuota> = Api::namespaced(self.env.client.clone(), namespace);
         create(&quotas, quota).await?;
         let status = json!({"status": {"hard": {counted.as_str(): "0"}, "used": {counted.as_str(): "0"}}});
         quotas.patch_status("full", &PatchParams::default(), &Patch::Merge(&status)).await?;
@@ -212,7 +212,7 @@ impl<'a> Obstacle<'a> {
     }
 
     fn is_the_operator(&self) -> Value {
-        let account = format!("system:serviceaccount:{}:operator", self.world.inbox);
+        let account = format!("system:serviceaccount:{}:operator", self.env.inbox);
         json!({"name": "operator", "expression": format!("request.userInfo.username == '{account}'")})
     }
 
@@ -229,9 +229,9 @@ impl<'a> Obstacle<'a> {
                 "validations": [{"expression": "false", "message": "the house says no", "reason": reason}],
             },
         });
-        create(&Api::<ValidatingAdmissionPolicy>::all(self.world.client.clone()), policy).await?;
+        create(&Api::<ValidatingAdmissionPolicy>::all(self.env.client.clone()), policy).await?;
         let binding = json!({"metadata": metadata, "spec": {"policyName": self.name(), "validationActions": ["Deny"]}});
-        create(&Api::<ValidatingAdmissionPolicyBinding>::all(self.world.client.clone()), binding).await
+        create(&Api::<ValidatingAdmissionPolicyBinding>::all(self.env.client.clone()), binding).await
     }
 
     /// The rules without this verb take the place of the whole.
@@ -254,7 +254,7 @@ impl<'a> Obstacle<'a> {
                 rest.push(PolicyRule { resources: Some(vec![(*resource).to_owned()]), verbs, ..rule });
             }
         }
-        let client = &self.world.client;
+        let client = &self.env.client;
         let metadata = json!({"name": "partial"});
         let roles: Api<Role> = Api::namespaced(client.clone(), namespace);
         create(&roles, json!({"metadata": metadata, "rules": rest})).await?;
@@ -262,7 +262,7 @@ impl<'a> Obstacle<'a> {
         let binding = json!({
             "metadata": metadata,
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "partial"},
-            "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": self.world.inbox}],
+            "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": self.env.inbox}],
         });
         create(&bindings, binding).await?;
         bindings.delete(&format!("operator-{}", set.1), &DeleteParams::default()).await?;
@@ -281,7 +281,7 @@ impl<'a> Obstacle<'a> {
                 "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail", "timeoutSeconds": 5,
             }],
         });
-        create(&Api::<ValidatingWebhookConfiguration>::all(self.world.client.clone()), webhook).await
+        create(&Api::<ValidatingWebhookConfiguration>::all(self.env.client.clone()), webhook).await
     }
 }
 
