@@ -70,7 +70,10 @@ impl Image {
 
 fn config(root: &Path, args: &[String], env: &[(String, String)], folders: &[&Path], owner: &fs::Metadata) -> Value {
     let env: Vec<_> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let mut mounts = vec![json!({"destination": "/proc", "type": "proc", "source": "proc"})];
+    let mut mounts = vec![
+        json!({"destination": "/proc", "type": "proc", "source": "proc"}),
+        json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=64k"]}),
+    ];
     mounts.extend(
         folders
             .iter()

@@ -6,11 +6,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use testkit::{ControlPlane, Image, Process, free_port, wait_for};
+use testkit::{ControlPlane, Image, Process, free_port};
 
 use crate::support::cluster::{established, make_namespaces};
 use crate::support::installed::{PATIENCE, installed_launch, wait};
@@ -34,13 +33,7 @@ impl Registry {
         let mut server = crane()?;
         server.args(["registry", "serve", "--address", &host]);
         let server = Process::spawn(&server)?;
-        wait_for("the registry", Duration::from_secs(30), async || {
-            let answer =
-                reqwest::Client::builder().no_proxy().build()?.get(format!("http://{host}/v2/")).send().await?;
-            ensure!(answer.status().is_success(), "{}", answer.status());
-            Ok(())
-        })
-        .await?;
+        server.wait_ready(&format!("http://{host}/v2/"), PATIENCE).await?;
         Ok(Self { host, folder: tempfile::tempdir()?, _server: server })
     }
 
