@@ -12,6 +12,7 @@ use super::state::AssetClaims;
 use crate::api::outcome::Class;
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
 use crate::base::clock::Stamp;
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::base::schedule::NEVER;
 use crate::cluster::error;
@@ -59,7 +60,7 @@ pub async fn release(
 /// # Errors
 /// When the Kubernetes API refuses, for instance because someone else changed the claim, or does not answer.
 pub async fn report(claims: &AssetClaims, claim: &AssetClaim, report: Report, now: Timestamp) -> Result<Next, Failure> {
-    let (key, uid) = (Key::of(claim), claim.uid().unwrap_or_default());
+    let (key, uid) = (Key::of(claim), Uid::of(claim));
     if let Some(status) = report.status {
         let (state, is_told) = (status.state, status.gone_since.is_some());
         write(claims, claim, status).await?;

@@ -31,6 +31,7 @@ pub use state::AssetClaims;
 
 use crate::api::outcome::Class;
 use crate::api::{AssetClaim, AssetClaimStatus, AssetKind};
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::base::schedule::NEVER;
 use crate::cluster::error::Failure;
@@ -100,7 +101,7 @@ impl Reconciler for AssetClaims {
         &self.states
     }
 
-    fn forget(&self, key: &Key) -> Option<String> {
+    fn forget(&self, key: &Key) -> Option<Uid> {
         self.pace.forget(key);
         self.states.forget(key)
     }

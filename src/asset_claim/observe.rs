@@ -8,6 +8,7 @@ use super::decide;
 use super::model::{Checked, Observed};
 use super::state::AssetClaims;
 use crate::api::{AssetClaim, ClaimState, DeletionPolicy, FacebookChannel, ManagementPolicy, MetaApp};
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::base::priority::Priority;
 use crate::cluster::error::Failure;
@@ -50,7 +51,7 @@ pub async fn observe(
     claims.ctx.wakeups.dependents.set(&dependent, app_key.iter().cloned().map(Dependency::MetaApp).collect());
     (seen.app, seen.access) = by_id::see(&claims.apps, &claim.spec.app_id, app_key.as_ref()).await?;
     if let (Some(answer), Some(Access { app, .. })) = (&seen.asked, &seen.access) {
-        let (app, uid) = (app.uid().unwrap_or_default(), claim.uid().unwrap_or_default());
+        let (app, uid) = (Uid::of(&**app), Uid::of(claim));
         claims.ctx.limits.heed(&budgets(claim, &app), answer.as_ref().err().into_iter(), now);
         claims.ctx.limits.reached(&app, &uid, Reachability::Unknown.with(Some(answer)));
     }
@@ -77,15 +78,15 @@ fn is_clock_doubted(claims: &AssetClaims, access: Option<&Access>) -> bool {
 }
 
 /// What an unsubscription uses of what Meta allows.
-fn budgets(claim: &AssetClaim, app: &str) -> [Budget; 2] {
+fn budgets(claim: &AssetClaim, app: &Uid) -> [Budget; 2] {
     [Budget::app(app), Budget::page(app, &claim.spec.asset_id)]
 }
 
 /// Until when Meta is not asked to unsubscribe a page, since it limits that or does not answer. Nobody waits for it, so
 /// that it is held back as early as anything.
 fn held_until(claims: &AssetClaims, claim: &AssetClaim, app: &MetaApp, now: Timestamp) -> Option<Timestamp> {
-    let (key, uid) = (Key::of(app), claim.uid().unwrap_or_default());
-    let app_uid = app.uid().unwrap_or_default();
+    let (key, uid) = (Key::of(app), Uid::of(claim));
+    let app_uid = Uid::of(app);
     // Only the application's own check finds out when an outage is over, which a paused one never takes.
     let probed = app.spec.management_policy != ManagementPolicy::Pause;
     let outage = claims

@@ -4,12 +4,14 @@ use std::fmt::Debug;
 
 use sha2::{Digest, Sha256};
 
+use super::ids::Uid;
+
 /// Collects the inputs that answers depend on. Secrets go in as their own fingerprints, never as they are.
 pub struct Fingerprint(Sha256);
 
 impl Fingerprint {
     /// Begins a fingerprint for one object.
-    pub fn new(uid: &str) -> Self {
+    pub fn new(uid: &Uid) -> Self {
         Self(Sha256::new()).add("uid", uid)
     }
 
@@ -33,14 +35,14 @@ mod tests {
 
     #[test]
     fn equal_inputs_give_equal_fingerprints_and_any_difference_another() {
-        let base = || Fingerprint::new("u").add("a", 1).add("b", "x").finish();
+        let base = || Fingerprint::new(&"u".into()).add("a", 1).add("b", "x").finish();
         assert_eq!(base(), base());
         assert_eq!(base().len(), 16);
         let others = [
-            Fingerprint::new("v").add("a", 1).add("b", "x").finish(),
-            Fingerprint::new("u").add("a", 2).add("b", "x").finish(),
-            Fingerprint::new("u").add("a", 1).add("b", "x;").finish(),
-            Fingerprint::new("u").add("a", 1).finish(),
+            Fingerprint::new(&"v".into()).add("a", 1).add("b", "x").finish(),
+            Fingerprint::new(&"u".into()).add("a", 2).add("b", "x").finish(),
+            Fingerprint::new(&"u".into()).add("a", 1).add("b", "x;").finish(),
+            Fingerprint::new(&"u".into()).add("a", 1).finish(),
         ];
         for other in others {
             assert_ne!(other, base());

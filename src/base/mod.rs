@@ -1,7 +1,8 @@
-//! What everything stands on: times, keys, fingerprints, and the one door for foreign text. Imports nothing else of this crate.
+//! What everything stands on: times, keys, identities, fingerprints, and the one door for foreign text. Imports nothing else of this crate.
 
 pub mod clock;
 pub mod fingerprint;
+pub mod ids;
 pub mod key;
 pub mod priority;
 pub mod redact;

@@ -21,6 +21,7 @@ use super::safeguards::PanicOver;
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, find};
 use crate::api::outcome::Class;
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 use crate::base::schedule::last_slot;
 use crate::cluster::error::Failure;
@@ -75,7 +76,7 @@ pub struct Seen {
     /// The object.
     pub key: Key,
     /// UID of the object.
-    pub uid: String,
+    pub uid: Uid,
     /// What was found.
     pub found: Found,
 }
@@ -220,7 +221,7 @@ impl<K: BatchResync> Ring<K> {
             self.ctx().metrics.panicked(K::NAME);
             // One of them is to blame. Each has a pass instead, so that the others are checked all the same.
             for (key, object) in keys.iter().filter_map(|key| Some((key, self.kind.stored(key)?))) {
-                wake(&*self.kind, key, object.as_ref().meta().uid.as_deref().unwrap_or_default());
+                wake(&*self.kind, key, &Uid::of(object.as_ref()));
             }
         }
         let lag = self.ctx().clock.now().duration_since(since);
@@ -289,10 +290,10 @@ async fn visit<K: BatchResync>(kind: &K, keys: BTreeSet<Key>, mut silent: Option
     silent
 }
 
-async fn prepare<K: BatchResync>(kind: &K, key: &Key) -> Option<(Key, String, K::Visit)> {
+async fn prepare<K: BatchResync>(kind: &K, key: &Key) -> Option<(Key, Uid, K::Visit)> {
     let object = kind.stored(key)?;
     PanicOver::now(kind.ctx().policy.panic_over.visit.as_ref(), key);
-    let uid = object.as_ref().meta().uid.clone().unwrap_or_default();
+    let uid = Uid::of(object.as_ref());
     let pass = Pass::glance(kind, &object);
     // Whoever does not rest has a time of its own.
     let prepared = if pass.rests() { kind.prepare(object, pass).await } else { Ok(Prepared::Rest) };
@@ -326,7 +327,7 @@ fn settle<K: BatchResync>(kind: &K, seen: &Seen) {
     }
 }
 
-fn wake<K: BatchResync>(kind: &K, key: &Key, uid: &str) {
+fn wake<K: BatchResync>(kind: &K, key: &Key, uid: &Uid) {
     kind.states().request(key, uid);
     kind.ctx().wakeups.wake(K::NAME, key.clone());
 }

@@ -3,11 +3,12 @@
 use kube::{Resource, ResourceExt};
 
 use super::reconciler::Reconciler;
+use crate::base::ids::Uid;
 use crate::base::key::{Key, version};
 
 /// Notes that what is stored is ours. If someone else's was shown before and nothing comes by the watch, those who depend on it learn
 /// it here.
-pub fn is_ours<K: Reconciler>(kind: &K, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) {
+pub fn is_ours<K: Reconciler>(kind: &K, key: &Key, uid: &Uid, version: Option<u64>, is_shown: bool) {
     if kind.states().wrote(key, uid, version, is_shown) {
         wake_dependents(kind, key);
     }
@@ -21,7 +22,7 @@ pub fn review<K: Reconciler>(kind: &K, object: &K::Object) {
     let (shown, known) = (K::status(object), K::status(&before));
     if shown != known {
         let version = version(object.meta()).unwrap_or_default();
-        let uid = object.uid().unwrap_or_default();
+        let uid = Uid::of(object);
         kind.states().shows(&key, &uid, version, shown, known);
     }
 }
@@ -29,7 +30,7 @@ pub fn review<K: Reconciler>(kind: &K, object: &K::Object) {
 /// Wakes an object whose status someone else wrote.
 pub fn wake<K: Reconciler>(kind: &K, object: &K::Object) {
     let ctx = kind.ctx();
-    let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), ctx.clock.now());
+    let (key, uid, now) = (Key::of(object), Uid::of(object), ctx.clock.now());
     match kind.states().repair_due(&key, &uid) {
         Some(due) if due > now => {
             if let Some(timer) = ctx.wakeups.timer(K::NAME, &key.namespace) {

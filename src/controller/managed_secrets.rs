@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use super::context::Context;
 use crate::api::references::Purpose;
 use crate::api::{GROUP, PURPOSE_LABEL};
+use crate::base::ids::Uid;
 use crate::base::key::{Key, version};
 use crate::cluster::error::{Failure, kubernetes};
 
@@ -61,7 +62,7 @@ pub async fn is_of_predecessor<K: Resource<DynamicType = ()>>(
     secret: &ObjectMeta,
     purpose: Purpose,
     key: &Key,
-    uid: &str,
+    uid: &Uid,
 ) -> Result<bool, Failure> {
     let name = secret.name.as_deref().unwrap_or_default();
     Ok(may_be_left_over::<K>(secret, key, uid) && has_type(ctx, &Key::new(&key.namespace, name), purpose).await?)
@@ -96,10 +97,10 @@ pub async fn holds(ctx: &Context, key: &Key, content: &[(&'static str, String)])
 
 /// Whether the metadata of a Secret lets it be one that was made for an earlier object of this name. It names that one as its owner,
 /// or nobody; and where it says what it was made for, it was made for that one.
-pub fn may_be_left_over<K: Resource<DynamicType = ()>>(secret: &ObjectMeta, key: &Key, uid: &str) -> bool {
+pub fn may_be_left_over<K: Resource<DynamicType = ()>>(secret: &ObjectMeta, key: &Key, uid: &Uid) -> bool {
     let (group, kind) = (format!("{GROUP}/"), K::kind(&()));
     let is_former = |it: &OwnerReference| {
-        it.api_version.starts_with(&group) && it.kind == kind && it.name == key.name && it.uid != uid
+        it.api_version.starts_with(&group) && it.kind == kind && it.name == key.name && it.uid != uid.as_str()
     };
     let said = secret.annotations.as_ref().and_then(|all| all.get(MADE_FOR));
     secret.owner_references.iter().flatten().all(is_former) && said.is_none_or(|said| *said == made_for::<K>(key))
@@ -226,7 +227,7 @@ mod tests {
         for (owners, annotations, expected) in rows {
             let metadata = json!({ "ownerReferences": owners, "annotations": annotations });
             let secret: ObjectMeta = serde_json::from_value(metadata.clone()).unwrap();
-            let left_over = may_be_left_over::<MetaApp>(&secret, &Key::new("platform", "acme"), "u2");
+            let left_over = may_be_left_over::<MetaApp>(&secret, &Key::new("platform", "acme"), &"u2".into());
             assert_eq!(left_over, expected, "{metadata}");
         }
     }

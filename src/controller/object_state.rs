@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::evidence::Suspicions;
 use super::own_status::OwnStatus;
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 use crate::cluster::write_refused::{Cause, Refusals, WriteRefused};
 use crate::limits::calls::Told;
@@ -17,7 +18,7 @@ use crate::limits::repair_limiter::DriftGuard;
 #[derive(Clone, Debug)]
 pub struct ObjectState<S> {
     /// UID of the object; another UID under the same name starts afresh.
-    uid: String,
+    uid: Uid,
     /// Failed tries in a row.
     pub attempts: u32,
     /// When the object is due for a look though nothing changed.
@@ -112,9 +113,9 @@ impl<S> Default for ObjectStates<S> {
 
 impl<S: Clone> ObjectStates<S> {
     /// What is remembered of an object.
-    pub fn recall(&self, key: &Key, uid: &str) -> ObjectState<S> {
+    pub fn recall(&self, key: &Key, uid: &Uid) -> ObjectState<S> {
         let all = self.0.lock();
-        let known = all.get(key).filter(|memory| memory.uid == uid);
+        let known = all.get(key).filter(|memory| memory.uid == *uid);
         known.cloned().unwrap_or_else(|| ObjectState {
             uid: uid.to_owned(),
             attempts: 0,
@@ -140,12 +141,12 @@ impl<S: Clone> ObjectStates<S> {
     }
 
     /// Begins a pass: what is remembered of an object, and whether a look was asked for, which this pass answers.
-    pub fn begin(&self, key: &Key, uid: &str) -> (ObjectState<S>, bool) {
+    pub fn begin(&self, key: &Key, uid: &Uid) -> (ObjectState<S>, bool) {
         let memory = self.recall(key, uid);
         let mut all = self.0.lock();
         // From now on there is one, so that what happens during the pass is remembered too.
         let known = all.entry(key.clone()).or_insert_with(|| memory.clone());
-        if known.uid != uid {
+        if known.uid != *uid {
             *known = memory.clone();
         }
         let requested = std::mem::take(&mut known.requested);
@@ -162,7 +163,7 @@ impl<S: Clone> ObjectStates<S> {
     }
 
     /// Forgets an object that is gone; its UID, if it was known.
-    pub fn forget(&self, key: &Key) -> Option<String> {
+    pub fn forget(&self, key: &Key) -> Option<Uid> {
         let gone = self.0.lock().remove(key);
         gone.map(|memory| memory.uid)
     }
@@ -180,12 +181,12 @@ impl<S: Clone> ObjectStates<S> {
     }
 
     /// Makes an object due for a look now.
-    pub fn request(&self, key: &Key, uid: &str) {
+    pub fn request(&self, key: &Key, uid: &Uid) {
         self.change(key, uid, |memory| memory.requested = true);
     }
 
     /// Notes whether Meta answered what was asked about an object outside of a pass.
-    pub fn note(&self, key: &Key, uid: &str, now: Timestamp, answered: bool) {
+    pub fn note(&self, key: &Key, uid: &Uid, now: Timestamp, answered: bool) {
         self.change(key, uid, |memory| {
             memory.looked_at = now;
             memory.answered(now, answered);
@@ -193,7 +194,7 @@ impl<S: Clone> ObjectStates<S> {
     }
 
     /// Gives an object a time of its own instead of its slots.
-    pub fn postpone(&self, key: &Key, uid: &str, until: Timestamp) {
+    pub fn postpone(&self, key: &Key, uid: &Uid, until: Timestamp) {
         self.change(key, uid, |memory| {
             memory.resting = false;
             memory.due = Some(until);
@@ -201,14 +202,14 @@ impl<S: Clone> ObjectStates<S> {
     }
 
     /// Drops the status that was written, once the store shows it. With many objects it would be most of the memory.
-    pub fn shown(&self, key: &Key, uid: &str, version: u64) {
+    pub fn shown(&self, key: &Key, uid: &Uid, version: u64) {
         self.change(key, uid, |memory| {
             memory.written = memory.written.take().filter(|written| version < written.version);
         });
     }
 
     /// Whether a refusal that ended a pass is to be told now.
-    pub fn tells(&self, key: &Key, uid: &str, refused: &WriteRefused) -> bool {
+    pub fn tells(&self, key: &Key, uid: &Uid, refused: &WriteRefused) -> bool {
         let mut memory = self.recall(key, uid);
         let tells = memory.tells(refused);
         self.keep(key, memory);
@@ -232,24 +233,24 @@ impl<S: Clone> ObjectStates<S> {
     /// When everything was answered that was asked about an object.
     pub fn answered_at(&self, key: &Key, uid: &str) -> Option<Timestamp> {
         let all = self.0.lock();
-        all.get(key).filter(|memory| memory.uid == uid)?.answered_at
+        all.get(key).filter(|memory| memory.uid.as_str() == uid)?.answered_at
     }
 
     /// Reads or changes what is known of the status of an object.
     pub(super) fn own_status<T>(&self, key: &Key, uid: &str, change: impl FnOnce(&mut OwnStatus<S>) -> T) -> Option<T> {
         let mut all = self.0.lock();
-        all.get_mut(key).filter(|memory| memory.uid == uid).map(|memory| change(&mut memory.own))
+        all.get_mut(key).filter(|memory| memory.uid.as_str() == uid).map(|memory| change(&mut memory.own))
     }
 
-    fn change(&self, key: &Key, uid: &str, change: impl FnOnce(&mut ObjectState<S>)) {
+    fn change(&self, key: &Key, uid: &Uid, change: impl FnOnce(&mut ObjectState<S>)) {
         let mut all = self.0.lock();
-        if let Some(memory) = all.get_mut(key).filter(|memory| memory.uid == uid) {
+        if let Some(memory) = all.get_mut(key).filter(|memory| memory.uid == *uid) {
             change(memory);
         }
     }
 
     /// Counts a failed try of an object and returns how many failed before it.
-    pub fn count_failure(&self, key: &Key, uid: &str) -> u32 {
+    pub fn count_failure(&self, key: &Key, uid: &Uid) -> u32 {
         let mut memory = self.recall(key, uid);
         let before = memory.attempts;
         memory.attempts = before.saturating_add(1);
@@ -267,7 +268,7 @@ mod tests {
 
     fn known() -> (ObjectStates<()>, Key) {
         let (memories, key) = (ObjectStates::default(), Key::new("a", "x"));
-        memories.keep(&key, memories.recall(&key, "uid"));
+        memories.keep(&key, memories.recall(&key, &"uid".into()));
         (memories, key)
     }
 
@@ -275,26 +276,26 @@ mod tests {
     fn a_written_status_is_kept_only_until_the_store_shows_it() {
         let (memories, key) = known();
         let written = Some(Written { version: 7, status: () });
-        memories.keep(&key, ObjectState { written, ..memories.recall(&key, "uid") });
-        let is_kept = || memories.recall(&key, "uid").written.is_some();
-        memories.shown(&key, "uid", 6);
-        memories.shown(&key, "another", 7);
+        memories.keep(&key, ObjectState { written, ..memories.recall(&key, &"uid".into()) });
+        let is_kept = || memories.recall(&key, &"uid".into()).written.is_some();
+        memories.shown(&key, &"uid".into(), 6);
+        memories.shown(&key, &"another".into(), 7);
         assert!(is_kept());
-        memories.shown(&key, "uid", 7);
+        memories.shown(&key, &"uid".into(), 7);
         assert!(!is_kept());
     }
 
     #[test]
     fn silence_counts_from_the_first_question_without_an_answer_until_the_next_answer() {
         let (memories, key) = known();
-        let since = || memories.recall(&key, "uid").unanswered_since;
+        let since = || memories.recall(&key, &"uid".into()).unanswered_since;
         let answered = || memories.answered_at(&key, "uid");
-        memories.note(&key, "uid", at(10), false);
-        memories.note(&key, "uid", at(20), false);
+        memories.note(&key, &"uid".into(), at(10), false);
+        memories.note(&key, &"uid".into(), at(20), false);
         assert_eq!((since(), memories.unanswered_since(), answered()), (Some(at(10)), Some(at(10)), None));
-        memories.note(&key, "uid", at(30), true);
+        memories.note(&key, &"uid".into(), at(30), true);
         assert_eq!((since(), memories.unanswered_since(), answered()), (None, None, Some(at(30))));
-        memories.note(&key, "uid", at(40), false);
+        memories.note(&key, &"uid".into(), at(40), false);
         assert_eq!((since(), answered()), (Some(at(40)), Some(at(30))));
         assert_eq!(memories.answered_at(&key, "another"), None);
     }
@@ -308,7 +309,7 @@ mod tests {
         let rows =
             [(&denied, true), (&denied, false), (&silent, false), (&silent, true), (&silent, false), (&denied, true)];
         for (number, (refused, told)) in rows.into_iter().enumerate() {
-            assert_eq!(memories.tells(&key, "uid", refused), told, "{number}");
+            assert_eq!(memories.tells(&key, &"uid".into(), refused), told, "{number}");
         }
     }
 
@@ -316,9 +317,9 @@ mod tests {
     fn what_is_noted_of_an_object_that_went_is_not_remembered() {
         let (memories, key) = known();
         memories.forget(&key);
-        memories.note(&key, "uid", at(10), false);
-        memories.postpone(&key, "uid", at(20));
-        let fresh = memories.recall(&key, "uid");
+        memories.note(&key, &"uid".into(), at(10), false);
+        memories.postpone(&key, &"uid".into(), at(20));
+        let fresh = memories.recall(&key, &"uid".into());
         assert_eq!((fresh.unanswered_since, fresh.due, fresh.resting), (None, None, true));
     }
 }

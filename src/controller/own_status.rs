@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::object_state::ObjectStates;
 use crate::base::clock::Moment;
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 
 /// How often a status is repaired, so that nobody is raced with.
@@ -68,14 +69,14 @@ impl<S: Clone + Serialize> ObjectStates<S> {
     }
 
     /// When an object whose status someone else wrote is to be checked, if there is one: at once, but not too often.
-    pub fn repair_due(&self, key: &Key, uid: &str) -> Option<Timestamp> {
-        self.own_status(key, uid, |own| own.kept.as_ref().map(|_| own.repaired_at.later(PACE)))?
+    pub fn repair_due(&self, key: &Key, uid: &Uid) -> Option<Timestamp> {
+        self.own_status(key, uid.as_str(), |own| own.kept.as_ref().map(|_| own.repaired_at.later(PACE)))?
     }
 
     /// Notes that this status is about to be written.
-    pub fn writes(&self, key: &Key, uid: &str, status: &S, now: Timestamp) {
+    pub fn writes(&self, key: &Key, uid: &Uid, status: &S, now: Timestamp) {
         let writing = fingerprint(status);
-        self.own_status(key, uid, |own| {
+        self.own_status(key, uid.as_str(), |own| {
             own.writing = writing;
             own.repairing = own.kept.is_some();
             if own.repairing {
@@ -87,8 +88,8 @@ impl<S: Clone + Serialize> ObjectStates<S> {
     /// Notes that a status was written, or that what is stored is as good as it. If that made no other version the watch has nothing
     /// to bring: whether what was kept instead of someone else's is over by that, of which nobody is told otherwise.
     #[must_use]
-    pub fn wrote(&self, key: &Key, uid: &str, version: Option<u64>, is_shown: bool) -> bool {
-        let over = self.own_status(key, uid, |own| {
+    pub fn wrote(&self, key: &Key, uid: &Uid, version: Option<u64>, is_shown: bool) -> bool {
+        let over = self.own_status(key, uid.as_str(), |own| {
             own.wrote = version.unwrap_or_default().max(own.wrote);
             own.repairing = false;
             is_shown && own.kept.take().is_some()
@@ -97,9 +98,9 @@ impl<S: Clone + Serialize> ObjectStates<S> {
     }
 
     /// Compares a status that is shown with ours. If it is someone else's, what it was before is kept, and a look is owed.
-    pub fn shows(&self, key: &Key, uid: &str, version: u64, shown: Option<&S>, before: Option<&S>) {
+    pub fn shows(&self, key: &Key, uid: &Uid, version: u64, shown: Option<&S>, before: Option<&S>) {
         let print = shown.map(fingerprint).unwrap_or_default();
-        let owed = self.own_status(key, uid, |own| {
+        let owed = self.own_status(key, uid.as_str(), |own| {
             let put_back = own.kept.as_ref().is_some_and(|kept| fingerprint(&kept.status) == print);
             if version <= own.wrote || own.writing == print || put_back {
                 own.kept = None;
@@ -163,10 +164,10 @@ mod tests {
 
     #[test]
     fn only_a_status_that_we_did_not_write_is_somebody_elses_and_what_was_before_it_is_kept() {
-        let (memories, key, uid) = (ObjectStates::<u32>::default(), Key::new("a", "x"), "u");
+        let (memories, key, uid) = (ObjectStates::<u32>::default(), Key::new("a", "x"), &Uid::new("u"));
         let shows = |version, shown: u32, before: u32| {
             memories.shows(&key, uid, version, Some(&shown), Some(&before));
-            memories.kept(&key, Some(uid))
+            memories.kept(&key, Some(uid.as_str()))
         };
         let is_owed = || memories.begin(&key, uid).1;
         assert!(!is_owed());
@@ -185,12 +186,12 @@ mod tests {
         assert_eq!(shows(10, 7, 4), None, "overwritten by us since");
         assert_eq!(shows(12, 8, 4), Some(4));
         assert!(!memories.wrote(&key, uid, Some(13), false), "the watch brings it");
-        assert_eq!((memories.wrote(&key, uid, Some(13), true), memories.kept(&key, Some(uid))), (true, None));
+        assert_eq!((memories.wrote(&key, uid, Some(13), true), memories.kept(&key, Some(uid.as_str()))), (true, None));
     }
 
     #[test]
     fn an_object_from_before_our_write_is_known_as_such_when_the_write_came_back_since() {
-        let (memories, key, uid) = (ObjectStates::<u32>::default(), Key::new("a", "x"), "u");
+        let (memories, key, uid) = (ObjectStates::<u32>::default(), Key::new("a", "x"), &Uid::new("u"));
         let outdated = |version| memories.recall(&key, uid).outdates(Some(version));
         let (mut memory, _) = memories.begin(&key, uid);
         memories.writes(&key, uid, &1, Timestamp::UNIX_EPOCH);

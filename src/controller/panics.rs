@@ -5,13 +5,14 @@
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use kube::{Resource, ResourceExt};
+use kube::Resource;
 use serde_json::json;
 
 use super::foreign_status;
 use super::reconciler::{Reconciler, status_of};
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
+use crate::base::ids::Uid;
 use crate::base::key::{Key, version};
 use crate::cluster::status::{conditions, with_ready};
 
@@ -44,7 +45,7 @@ pub(super) async fn tell<K: Reconciler>(kind: &K, object: &K::Object) {
     let status = with_ready(&before, &finding, ctx.clock.now());
     match status_of::<K>(ctx, object).write(&status).await {
         Ok(written) => {
-            foreign_status::is_ours(kind, &key, &object.uid().unwrap_or_default(), version(written.meta()), true);
+            foreign_status::is_ours(kind, &key, &Uid::of(object), version(written.meta()), true);
         }
         Err(failure) => {
             tracing::warn!(kind = K::NAME.as_str(), object = %key, %failure, "a panic could not be reported")

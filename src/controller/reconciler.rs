@@ -15,6 +15,7 @@ use super::context::{Context, Policy};
 use super::dependents::Dependency;
 use super::object_state::ObjectStates;
 use crate::api::outcome::Class;
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::base::schedule::{Slots, next_slot};
 use crate::cluster::error::Failure;
@@ -106,7 +107,7 @@ pub trait Reconciler: Send + Sync + 'static {
     fn states(&self) -> &ObjectStates<Self::Status>;
 
     /// Forgets everything that is remembered of an object that is gone; its UID, if it was known.
-    fn forget(&self, key: &Key) -> Option<String> {
+    fn forget(&self, key: &Key) -> Option<Uid> {
         self.states().forget(key)
     }
 }
@@ -119,7 +120,7 @@ pub(super) fn status_of<'a, K: Reconciler>(ctx: &'a Context, object: &'a K::Obje
 }
 
 /// The regular slots of an object.
-pub fn slots<K: Reconciler>(ctx: &Context, uid: &str, now: Timestamp) -> Slots {
+pub fn slots<K: Reconciler>(ctx: &Context, uid: &Uid, now: Timestamp) -> Slots {
     let Periods { regular, broken } = K::periods(&ctx.policy);
-    Slots { regular: next_slot(uid, now, regular), broken: next_slot(uid, now, broken), again: None }
+    Slots { regular: next_slot(uid.as_str(), now, regular), broken: next_slot(uid.as_str(), now, broken), again: None }
 }

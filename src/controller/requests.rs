@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::api::REQUESTED_AT;
 use crate::base::clock::Moment;
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 use crate::base::redact::redact;
 
@@ -52,7 +53,7 @@ pub struct Taken(Mutex<HashMap<Key, Try>>);
 
 #[derive(Debug)]
 struct Try {
-    uid: String,
+    uid: Uid,
     request: String,
     /// When it is tried again, if it was not answered.
     again: Option<Timestamp>,
@@ -60,17 +61,17 @@ struct Try {
 
 impl Taken {
     /// Whether it has to be taken for this request.
-    pub fn is_due(&self, key: &Key, uid: &str, request: &str, now: Timestamp) -> bool {
+    pub fn is_due(&self, key: &Key, uid: &Uid, request: &str, now: Timestamp) -> bool {
         self.last(key, uid, request, |last| last.is_none_or(|it| it.again.is_some_and(|again| again <= now)))
     }
 
     /// When it is tried again for this request, if it was not answered.
-    pub fn again(&self, key: &Key, uid: &str, request: &str) -> Option<Timestamp> {
+    pub fn again(&self, key: &Key, uid: &Uid, request: &str) -> Option<Timestamp> {
         self.last(key, uid, request, |last| last?.again)
     }
 
     /// Notes that it was taken for this request, and whether it was answered.
-    pub fn note(&self, key: &Key, uid: &str, request: &str, answered: bool, now: Timestamp) {
+    pub fn note(&self, key: &Key, uid: &Uid, request: &str, answered: bool, now: Timestamp) {
         let again = (!answered).then(|| now.later(UNANSWERED));
         let last = Try { uid: uid.to_owned(), request: request.to_owned(), again };
         self.0.lock().insert(key.clone(), last);
@@ -81,9 +82,9 @@ impl Taken {
         self.0.lock().remove(key);
     }
 
-    fn last<T>(&self, key: &Key, uid: &str, request: &str, tell: impl FnOnce(Option<&Try>) -> T) -> T {
+    fn last<T>(&self, key: &Key, uid: &Uid, request: &str, tell: impl FnOnce(Option<&Try>) -> T) -> T {
         let all = self.0.lock();
-        tell(all.get(key).filter(|it| it.uid == uid && it.request == request))
+        tell(all.get(key).filter(|it| it.uid == *uid && it.request == request))
     }
 }
 
@@ -108,14 +109,14 @@ mod tests {
     fn a_part_is_taken_once_for_each_request_and_again_while_it_is_not_answered() {
         let at = |second: i64| Timestamp::from_second(second).unwrap();
         let (taken, key) = (Taken::default(), Key::new("a", "x"));
-        let is_due = |request, second| taken.is_due(&key, "u", request, at(second));
+        let is_due = |request, second| taken.is_due(&key, &"u".into(), request, at(second));
         assert!(is_due("one", 0));
-        taken.note(&key, "u", "one", false, at(0));
+        taken.note(&key, &"u".into(), "one", false, at(0));
         assert_eq!([0, 299, 300].map(|second| is_due("one", second)), [false, false, true]);
-        assert_eq!(taken.again(&key, "u", "one"), Some(at(300)));
-        taken.note(&key, "u", "one", true, at(300));
-        assert!(!is_due("one", 10_000) && taken.again(&key, "u", "one").is_none());
-        assert!(is_due("two", 300) && taken.is_due(&key, "another", "one", at(300)));
+        assert_eq!(taken.again(&key, &"u".into(), "one"), Some(at(300)));
+        taken.note(&key, &"u".into(), "one", true, at(300));
+        assert!(!is_due("one", 10_000) && taken.again(&key, &"u".into(), "one").is_none());
+        assert!(is_due("two", 300) && taken.is_due(&key, &"another".into(), "one", at(300)));
         taken.forget(&key);
         assert!(is_due("one", 300));
     }

@@ -15,6 +15,7 @@ use super::pass::refused;
 use super::reconciler::{Reconciler, slots};
 use super::safeguards::PanicOver;
 use crate::api::outcome::Class;
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 use crate::base::schedule::NEVER;
 use crate::cluster::error::Failure;
@@ -52,8 +53,8 @@ async fn pass<K: Reconciler>(object: Arc<K::Object>, kind: Arc<K>) -> Result<Act
         // It went, or its namespace is not ours any more.
         return Ok(Action::await_change());
     }
-    let uid = object.uid().unwrap_or_default();
-    let kept = kind.states().kept(&key, Some(&uid));
+    let uid = Uid::of(&*object);
+    let kept = kind.states().kept(&key, Some(uid.as_str()));
     // What someone else wrote into it is not what is known of it.
     let object = kept.map_or(object.clone(), |status| Arc::new(K::with_status(&object, status)));
     let _running = ctx.metrics.running(K::NAME);
@@ -86,7 +87,7 @@ fn failed<K: Reconciler>(object: Arc<K::Object>, failure: &Failure, kind: Arc<K>
     let ctx = kind.ctx();
     if !ctx.shutdown.is_cancelled() {
         let now = ctx.clock.now();
-        let (key, uid) = (Key::of(&*object), object.uid().unwrap_or_default());
+        let (key, uid) = (Key::of(&*object), Uid::of(&*object));
         let attempts = kind.states().count_failure(&key, &uid);
         let at = next_try(failure.class(), attempts, now, slots::<K>(ctx, &uid, now));
         if failure.class() == Class::Conflict {

@@ -21,6 +21,7 @@ use super::state::FacebookChannels;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::references::{Purpose, SecretKeyReference};
 use crate::api::{CredentialSource, FacebookChannel, MetaApp, MetaGrant, Reason};
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::dependency::{DependencyError, Told};
@@ -74,7 +75,7 @@ impl Source {
     }
 
     /// The MetaApp of the channel. That of a grant which is gone is remembered in the claim.
-    pub fn app(&self, channels: &FacebookChannels, uid: &str) -> Option<Key> {
+    pub fn app(&self, channels: &FacebookChannels, uid: &Uid) -> Option<Key> {
         match self {
             Self::Undeclared => None,
             Self::Secret { app, .. } => Some(app.clone()),
@@ -157,8 +158,7 @@ fn granted(
     context: &str,
     now: Timestamp,
 ) -> (TokenSeen, Option<Token>) {
-    let Some(granted) = channels.grants.tokens.get(key).filter(|it| Some(&it.uid) == object.metadata.uid.as_ref())
-    else {
+    let Some(granted) = channels.grants.tokens.get(key).filter(|it| it.uid.is_of(object)) else {
         return (TokenSeen::NotListed, None);
     };
     let ends = [granted.info.expires_at, granted.info.data_access_expires_at];

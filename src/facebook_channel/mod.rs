@@ -26,6 +26,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 pub use state::FacebookChannels;
 
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::context::{Context, Policy};
@@ -81,7 +82,7 @@ impl Reconciler for FacebookChannels {
         &self.states
     }
 
-    fn forget(&self, key: &Key) -> Option<String> {
+    fn forget(&self, key: &Key) -> Option<Uid> {
         self.evidence_looks.forget(key);
         self.evidence_requests.forget(key);
         self.states.forget(key)

@@ -15,6 +15,7 @@ use crate::api::{
     REQUESTED_AT,
 };
 use crate::base::fingerprint::Fingerprint;
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::dependents::Dependency;
@@ -70,7 +71,7 @@ pub async fn survey(
 
     let (app, app_object) = seen::look(&channels.apps, app_key.as_ref(), &pass.key.namespace).await?;
     let wanted = wanted(channel, pass, app_key.as_ref(), &app, &asked);
-    let (seen_token, token) = source.look(channels, &pass.uid, pass.now).await?;
+    let (seen_token, token) = source.look(channels, pass.uid.as_str(), pass.now).await?;
     let ClaimObservation { claim, record, former } =
         ownership::observe_claim(&channels.ownership, &wanted, |holder| channels.ownership.lives(holder)).await?;
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
@@ -98,7 +99,7 @@ pub async fn survey(
     let clock_doubted = channels.ctx.limits.clock_skew.is_doubted(&channels.ctx.clock);
     let news = grant::is_news(channel, &app, &seen_token, &pass.previous, (!clock_doubted).then_some(pass.now));
     // What everybody doubts at the same time is checked again in the regular slot.
-    let app_uid = app_object.as_ref().and_then(|app| app.uid()).unwrap_or_default();
+    let app_uid = app_object.as_deref().map(Uid::of).unwrap_or_default();
     let handed = channels.prefetched.has(&pass.key, &inputs, pass.now);
     let put_off = pass.confirms && !handed && channels.ctx.limits.suspect_tokens.are_many(&app_uid, pass.now);
     let asked_for = pass.due && !put_off || news || pass.requested.is_some();
@@ -147,7 +148,7 @@ async fn is_let_in_again(
 
 /// The MetaApp that a channel is connected through, if that is known.
 pub fn app_key(channels: &FacebookChannels, channel: &FacebookChannel) -> Option<Key> {
-    Source::of(channels, channel).app(channels, &channel.uid().unwrap_or_default())
+    Source::of(channels, channel).app(channels, &Uid::of(channel))
 }
 
 /// The claim that a channel has to hold.
@@ -159,8 +160,11 @@ pub fn wanted(
     asked: &Asked,
 ) -> Wanted {
     let app_id = app.id().unwrap_or_default().to_owned();
-    let holder =
-        ClaimHolder { namespace: pass.key.namespace.clone(), name: pass.key.name.clone(), uid: pass.uid.clone() };
+    let holder = ClaimHolder {
+        namespace: pass.key.namespace.clone(),
+        name: pass.key.name.clone(),
+        uid: pass.uid.as_str().to_owned(),
+    };
     let app_ref = |key: &Key| NamespacedName { namespace: key.namespace.clone(), name: key.name.clone() };
     Wanted {
         kind: AssetKind::FacebookPage,

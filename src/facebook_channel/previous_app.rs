@@ -1,11 +1,10 @@
 //! The application through which a page was used before its channel, or the channel before that, was given another one. Only
 //! the claim remembers it, so its subscription is ended before the claim names the new application.
 
-use kube::ResourceExt;
-
 use super::model::{Former, FormerEnd};
 use super::state::FacebookChannels;
 use crate::api::FacebookChannelStatus;
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
@@ -53,7 +52,7 @@ pub async fn unsubscribe(
     if token_check::blames_the_app(&ended) {
         channels.apps.look_at(Key::of(access.app.as_ref()));
     }
-    let app = access.app.uid().unwrap_or_default();
+    let app = Uid::of(&*access.app);
     channels.ctx.limits.heed(
         &[Budget::app(&app), Budget::page(&app, page_id)],
         ended.as_ref().err().into_iter(),

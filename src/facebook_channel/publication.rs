@@ -87,7 +87,7 @@ async fn owner(
     secret: &ObjectMeta,
     pass: &Pass<FacebookChannelStatus>,
 ) -> Result<Owner, Failure> {
-    if secret.owner_references.iter().flatten().any(|owner| owner.uid == pass.uid) {
+    if secret.owner_references.iter().flatten().any(|owner| owner.uid == pass.uid.as_str()) {
         return Ok(Owner::Channel);
     }
     let purpose = Purpose::PublishedPageToken;
@@ -138,7 +138,7 @@ fn fingerprint(
     access: &Access,
 ) -> String {
     Fingerprint::new(&pass.uid)
-        .add("token", access.token.fingerprint(&pass.uid))
+        .add("token", access.token.fingerprint(pass.uid.as_str()))
         .add("page", &channel.spec.page_id)
         .add("app", app.id())
         .add("version", access.version)

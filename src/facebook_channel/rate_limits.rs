@@ -1,13 +1,13 @@
 //! What may keep the operator from asking Meta about a channel: limits, as far as they are used, and an outage.
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 
 use super::model::{Observed, TokenSeen};
 use super::state::FacebookChannels;
 use super::token_check_schedule;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
+use crate::base::ids::Uid;
 use crate::base::priority::{Occasion, Priority};
 use crate::controller::pass::Pass;
 use crate::limits::answer::Refusal;
@@ -16,7 +16,7 @@ use crate::limits::app_usage::{Ask, Budget};
 /// What may keep Meta from being asked about a channel.
 pub struct Restraint {
     /// UID of the MetaApp.
-    pub app: String,
+    pub app: Uid,
     /// Whether the application's own check finds out when an outage is over; that of a paused one never takes place.
     pub probed: bool,
     /// What is limited.
@@ -29,7 +29,7 @@ impl Restraint {
         let usable = seen.app_key.as_ref().filter(|_| seen.app.id().is_some());
         let found = usable.and_then(|key| channels.apps.get(key));
         let probed = found.as_ref().is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
-        let app = found.and_then(|app| app.uid()).unwrap_or_default();
+        let app = found.as_deref().map(Uid::of).unwrap_or_default();
         let token = seen.token.fingerprint().map(|fingerprint| Budget::token(&app, fingerprint));
         let budgets = [Budget::app(&app), Budget::page(&app, &channel.spec.page_id)].into_iter().chain(token).collect();
         Self { app, probed, budgets }
@@ -93,7 +93,7 @@ impl Restraint {
     }
 
     /// Until when Meta is not asked about a channel because of an outage.
-    fn outage(&self, channels: &FacebookChannels, uid: &str, now: Timestamp) -> Option<Timestamp> {
+    fn outage(&self, channels: &FacebookChannels, uid: &Uid, now: Timestamp) -> Option<Timestamp> {
         channels.ctx.limits.circuit_breakers.open_until(&self.app, uid, now).filter(|_| self.probed)
     }
 }

@@ -9,6 +9,7 @@ use super::model::Observed;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus, Reason};
 use crate::base::clock::Moment;
+use crate::base::ids::Uid;
 use crate::graph::{TokenInfo, TokenKind};
 use crate::meta_app::token_check;
 
@@ -19,7 +20,7 @@ const ENDING: SignedDuration = SignedDuration::from_hours(24);
 const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
 
 /// The last time at which the token had to be checked. What was confirmed before it has to be confirmed again.
-pub fn token_slot(uid: &str, status: &FacebookChannelStatus, now: Timestamp, period: Duration) -> Timestamp {
+pub fn token_slot(uid: &Uid, status: &FacebookChannelStatus, now: Timestamp, period: Duration) -> Timestamp {
     token_check::last_slot(uid, status.authorization.as_ref().and_then(ends), now, period)
 }
 

@@ -9,6 +9,7 @@ use super::policy::token;
 use super::state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
 use crate::base::clock::Moment;
+use crate::base::ids::Uid;
 use crate::cluster::error::Failure;
 use crate::controller::dependency::{DependencyError, Told};
 use crate::controller::pass::Pass;
@@ -35,7 +36,7 @@ pub async fn ask_if_doubted(
     channel: &FacebookChannel,
     seen: &mut Observed,
     pass: &Pass<FacebookChannelStatus>,
-    app: &str,
+    app: &Uid,
 ) -> Result<(), Failure> {
     if seen.asked.witnessed || !token::is_doubted(seen, &pass.previous) {
         return Ok(());

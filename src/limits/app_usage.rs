@@ -14,6 +14,7 @@ use super::reasons_to_wait;
 use super::wait_queue::{Called, WaitQueue};
 use crate::api::{UsageLevel, UsageShare, UsageStatus};
 use crate::base::clock::Moment;
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 use crate::base::priority::{FULL, Priority, SPARSE, TIGHT};
 use crate::base::schedule::spread;
@@ -36,7 +37,7 @@ const CALLED_AT_ONCE: usize = 50;
 /// nobody else's, even if both name the same app at Meta.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Budget {
-    app: String,
+    app: Uid,
     part: Part,
 }
 
@@ -49,17 +50,17 @@ enum Part {
 
 impl Budget {
     /// Of everything that is asked for an application.
-    pub fn app(uid: &str) -> Self {
+    pub fn app(uid: &Uid) -> Self {
         Self { app: uid.to_owned(), part: Part::App }
     }
 
     /// Of what is asked about a page.
-    pub fn page(app: &str, id: &str) -> Self {
+    pub fn page(app: &Uid, id: &str) -> Self {
         Self { app: app.to_owned(), part: Part::Page(id.to_owned()) }
     }
 
     /// Of what is asked with a token, known by its fingerprint.
-    pub fn token(app: &str, fingerprint: &str) -> Self {
+    pub fn token(app: &Uid, fingerprint: &str) -> Self {
         Self { app: app.to_owned(), part: Part::Token(fingerprint.to_owned()) }
     }
 
@@ -77,13 +78,13 @@ impl Budget {
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
     /// UID of the MetaApp.
-    pub app: &'a str,
+    pub app: &'a Uid,
     /// What of the application is used by it besides the application's own budget.
     pub budgets: &'a [Budget],
     /// The object.
     pub key: &'a Key,
     /// UID of the object.
-    pub uid: &'a str,
+    pub uid: &'a Uid,
     /// How pressing it is.
     pub priority: Priority,
 }
@@ -99,7 +100,7 @@ struct All {
     /// How much is used: of applications, and of pages of which much is.
     shares: HashMap<Budget, Share>,
     /// Who waits, by the UIDs of the MetaApps.
-    lines: HashMap<String, (WaitQueue, Timestamp)>,
+    lines: HashMap<Uid, (WaitQueue, Timestamp)>,
 }
 
 /// Since when something must be left alone, and until when.
@@ -160,7 +161,7 @@ impl All {
         self.silent_until(budgets, now).max(is_held.then(|| now.later(RETRY)))
     }
 
-    fn gate(&self, app: &str, now: Timestamp) -> Gate {
+    fn gate(&self, app: &Uid, now: Timestamp) -> Gate {
         let app = Budget::app(app);
         Gate { silent_until: self.silent_until([&app].into_iter(), now), percent: self.percent(&app, now) }
     }
@@ -192,7 +193,7 @@ impl All {
         }
         line.join(ask.key, ask.uid, priority);
         let again = now.later(RETRY);
-        Err(gate.silent_until.map_or(again, |until| until.max(again)).later(spread(ask.uid, RETRY)))
+        Err(gate.silent_until.map_or(again, |until| until.max(again)).later(spread(ask.uid.as_str(), RETRY)))
     }
 
     /// How a budget stands now.
@@ -232,7 +233,7 @@ impl UsageTracker {
     }
 
     /// Takes note of how much Meta says is used of something of an application.
-    pub fn hear(&self, app: &str, usage: &Usage, now: Timestamp) {
+    pub fn hear(&self, app: &Uid, usage: &Usage, now: Timestamp) {
         let budget = match &usage.of {
             Metered::App => Budget::app(app),
             Metered::Object(id) => Budget::page(app, id),
@@ -252,13 +253,13 @@ impl UsageTracker {
     }
 
     /// When an object that needs all of these may ask, if it has to be silent now.
-    pub fn silent_until(&self, budgets: &[Budget], uid: &str, now: Timestamp) -> Option<Timestamp> {
-        Some(self.lock().silent_until(budgets.iter(), now)?.later(spread(uid, SPREAD)))
+    pub fn silent_until(&self, budgets: &[Budget], uid: &Uid, now: Timestamp) -> Option<Timestamp> {
+        Some(self.lock().silent_until(budgets.iter(), now)?.later(spread(uid.as_str(), SPREAD)))
     }
 
     /// When a check that needs all of these may be taken, if it may not now. Nobody is called for it.
-    pub fn held_until(&self, budgets: &[Budget], priority: Priority, uid: &str, now: Timestamp) -> Option<Timestamp> {
-        Some(self.lock().held_until(budgets.iter(), priority, now)?.later(spread(uid, SPREAD)))
+    pub fn held_until(&self, budgets: &[Budget], priority: Priority, uid: &Uid, now: Timestamp) -> Option<Timestamp> {
+        Some(self.lock().held_until(budgets.iter(), priority, now)?.later(spread(uid.as_str(), SPREAD)))
     }
 
     /// Why a check that needs all of these is held back.
@@ -286,7 +287,7 @@ impl UsageTracker {
         let own = ask.budgets.iter().filter(|budget| budget.part != Part::App);
         match all.held_until(own, ask.priority, now) {
             // It is no use to be called before that.
-            Some(until) => Err(until.later(spread(ask.uid, SPREAD))),
+            Some(until) => Err(until.later(spread(ask.uid.as_str(), SPREAD))),
             None => all.admit(ask, now),
         }
     }
@@ -315,17 +316,17 @@ impl UsageTracker {
 
     /// Whether what was heard of an application's usage is too old to go on being held back by it, unless Meta asked for
     /// silence.
-    pub fn wants_news(&self, app: &str, now: Timestamp) -> bool {
+    pub fn wants_news(&self, app: &Uid, now: Timestamp) -> bool {
         let all = self.lock();
         let share = all.shares.get(&Budget::app(app)).filter(|share| share.percent >= TIGHT && share.is_recent(now));
         share.is_some_and(|share| has_passed(BELIEVED, share.heard, now)) && all.gate(app, now).silent_until.is_none()
     }
 
     /// How much of the limits of an application and its pages is used, if it is much.
-    pub fn usage(&self, app: &str, now: Timestamp) -> Option<UsageStatus> {
+    pub fn usage(&self, app: &Uid, now: Timestamp) -> Option<UsageStatus> {
         let all = self.lock();
         let is_much = |share: &UsageShare| share.level != UsageLevel::Normal;
-        let pages = all.shares.keys().filter(|it| it.app == app && it.part != Part::App).map(|it| all.shown(it, now));
+        let pages = all.shares.keys().filter(|it| it.app == *app && it.part != Part::App).map(|it| all.shown(it, now));
         let highest_page = pages.filter(is_much).max_by_key(|share| (share.level, share.percent));
         let usage = UsageStatus { app: Some(all.shown(&Budget::app(app), now)).filter(is_much), highest_page };
         (usage != UsageStatus::default()).then_some(usage)
@@ -344,10 +345,10 @@ impl UsageTracker {
     }
 
     /// Forgets an application that is gone.
-    pub fn forget_app(&self, app: &str) {
+    pub fn forget_app(&self, app: &Uid) {
         let mut all = self.lock();
-        all.silences.retain(|budget, _| budget.app != app);
-        all.shares.retain(|budget, _| budget.app != app);
+        all.silences.retain(|budget, _| budget.app != *app);
+        all.shares.retain(|budget, _| budget.app != *app);
         all.lines.remove(app);
     }
 }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::answer::{Answer, Held, Refusal};
 use super::reasons_to_wait;
 use crate::base::clock::Moment;
+use crate::base::ids::Uid;
 use crate::base::schedule::spread;
 use crate::graph::Verdict;
 
@@ -48,12 +49,12 @@ impl Reachability {
 
 /// The breakers of all applications, by the UIDs of their MetaApps.
 #[derive(Debug, Default)]
-pub struct CircuitBreakers(Mutex<HashMap<String, Silence>>);
+pub struct CircuitBreakers(Mutex<HashMap<Uid, Silence>>);
 
 /// Those of an application that were not answered about since the last answer.
 #[derive(Debug, Default)]
 struct Silence {
-    silent: BTreeSet<String>,
+    silent: BTreeSet<Uid>,
     /// Since when the breaker is open.
     open: Option<Timestamp>,
 }
@@ -61,7 +62,7 @@ struct Silence {
 impl CircuitBreakers {
     /// Takes note of what came of the calls for an object, be it a channel or the application itself. How many breakers
     /// are open then.
-    pub fn note(&self, app: &str, uid: &str, reach: Reachability, now: Timestamp) -> usize {
+    pub fn note(&self, app: &Uid, uid: &Uid, reach: Reachability, now: Timestamp) -> usize {
         let mut all = self.0.lock();
         match reach {
             Reachability::Unknown => {}
@@ -82,22 +83,22 @@ impl CircuitBreakers {
     }
 
     /// Forgets an application that is gone. How many breakers are open then.
-    pub fn forget(&self, app: &str) -> usize {
-        self.note(app, "", Reachability::Answered, Timestamp::UNIX_EPOCH)
+    pub fn forget(&self, app: &Uid) -> usize {
+        self.note(app, &Uid::default(), Reachability::Answered, Timestamp::UNIX_EPOCH)
     }
 
     /// When a channel of this application may try again, if the breaker is open.
-    pub fn open_until(&self, app: &str, uid: &str, now: Timestamp) -> Option<Timestamp> {
-        self.open_since(app).map(|_| now.later(WAIT).later(spread(uid, WAIT)))
+    pub fn open_until(&self, app: &Uid, uid: &Uid, now: Timestamp) -> Option<Timestamp> {
+        self.open_since(app).map(|_| now.later(WAIT).later(spread(uid.as_str(), WAIT)))
     }
 
     /// Since when the breaker is open, if it is.
-    pub fn open_since(&self, app: &str) -> Option<Timestamp> {
+    pub fn open_since(&self, app: &Uid) -> Option<Timestamp> {
         self.0.lock().get(app)?.open
     }
 
     /// What stands for Meta's answers about an object that may try again then.
-    pub fn held(&self, app: &str, until: Timestamp) -> Refusal {
+    pub fn held(&self, app: &Uid, until: Timestamp) -> Refusal {
         let held = Refusal::held(Held::Outage(until));
         match self.open_since(app) {
             Some(since) => held.because(reasons_to_wait::outage(since)),
@@ -116,19 +117,19 @@ mod tests {
 
     fn silence(breakers: &CircuitBreakers, count: usize) {
         for number in 0..count {
-            breakers.note("app", &format!("uid-{number}"), Reachability::Silent, now());
+            breakers.note(&"app".into(), &Uid::new(&format!("uid-{number}")), Reachability::Silent, now());
         }
     }
 
     fn is_open(breakers: &CircuitBreakers, app: &str) -> bool {
-        breakers.open_until(app, "u", now()).is_some()
+        breakers.open_until(&app.into(), &"u".into(), now()).is_some()
     }
 
     #[test]
     fn twenty_different_channels_in_a_row_open_the_breaker_of_their_app_alone() {
         let breakers = CircuitBreakers::default();
         for _ in 0..100 {
-            breakers.note("app", "one", Reachability::Silent, now());
+            breakers.note(&"app".into(), &"one".into(), Reachability::Silent, now());
         }
         assert!(!is_open(&breakers, "app"), "one channel is no outage");
         silence(&breakers, 19);
@@ -139,13 +140,13 @@ mod tests {
     fn any_answer_closes_it_and_counting_begins_anew() {
         let breakers = CircuitBreakers::default();
         silence(&breakers, 19);
-        breakers.note("app", "x", Reachability::Answered, now());
+        breakers.note(&"app".into(), &"x".into(), Reachability::Answered, now());
         silence(&breakers, 19);
         assert!(!is_open(&breakers, "app"));
-        assert_eq!(breakers.note("app", "y", Reachability::Silent, now()), 1);
-        assert_eq!(breakers.note("app", "z", Reachability::Unknown, now()), 1);
+        assert_eq!(breakers.note(&"app".into(), &"y".into(), Reachability::Silent, now()), 1);
+        assert_eq!(breakers.note(&"app".into(), &"z".into(), Reachability::Unknown, now()), 1);
         assert!(is_open(&breakers, "app"));
-        assert_eq!(breakers.note("app", "the app itself", Reachability::Answered, now()), 0);
+        assert_eq!(breakers.note(&"app".into(), &"the app itself".into(), Reachability::Answered, now()), 0);
         assert!(!is_open(&breakers, "app"));
     }
 
@@ -153,22 +154,23 @@ mod tests {
     fn it_is_told_since_when_it_is_open_and_not_since_when_it_was_tried_again() {
         let (breakers, later) = (CircuitBreakers::default(), now() + WAIT * 7);
         silence(&breakers, 19);
-        assert_eq!(breakers.open_since("app"), None);
+        assert_eq!(breakers.open_since(&"app".into()), None);
         silence(&breakers, 20);
-        breakers.note("app", "another", Reachability::Silent, later);
-        assert_eq!(breakers.open_since("app"), Some(now()));
-        let facts = [now(), later].map(|until| breakers.held("app", until).fact);
+        breakers.note(&"app".into(), &"another".into(), Reachability::Silent, later);
+        assert_eq!(breakers.open_since(&"app".into()), Some(now()));
+        let facts = [now(), later].map(|until| breakers.held(&"app".into(), until).fact);
         assert_eq!(facts[0], facts[1]);
-        breakers.note("app", "the app itself", Reachability::Answered, later);
-        assert_eq!(breakers.open_since("app"), None);
+        breakers.note(&"app".into(), &"the app itself".into(), Reachability::Answered, later);
+        assert_eq!(breakers.open_since(&"app".into()), None);
     }
 
     #[test]
     fn the_waiting_come_back_spread_over_a_minute() {
         let breakers = CircuitBreakers::default();
         silence(&breakers, 20);
-        let times: BTreeSet<_> =
-            (0..200).filter_map(|number| breakers.open_until("app", &format!("uid-{number}"), now())).collect();
+        let times: BTreeSet<_> = (0..200)
+            .filter_map(|number| breakers.open_until(&"app".into(), &Uid::new(&format!("uid-{number}")), now()))
+            .collect();
         assert!(times.len() > 30 && times.iter().all(|at| *at >= now() + WAIT && *at < now() + WAIT * 2));
     }
 

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
 use super::token_bucket::TokenBucket;
+use crate::base::ids::Uid;
 
 /// So many looks are free at once.
 const BURST: i32 = 5;
@@ -32,7 +33,7 @@ pub struct EditLimiter {
 
 #[derive(Debug, Default)]
 struct Buckets {
-    by_uid: HashMap<String, (TokenBucket, Edit)>,
+    by_uid: HashMap<Uid, (TokenBucket, Edit)>,
     /// How many there were when those that are full again were last dropped.
     kept: usize,
 }
@@ -47,7 +48,7 @@ impl EditLimiter {
     ///
     /// # Errors
     /// When it will be admitted.
-    pub fn admit(&self, uid: &str, edit: &Edit, now: Timestamp) -> Result<(), Timestamp> {
+    pub fn admit(&self, uid: &Uid, edit: &Edit, now: Timestamp) -> Result<(), Timestamp> {
         let mut all = self.buckets.lock();
         // A full bucket is as good as none. They are dropped when there are twice as many as were kept last time, so
         // that 10,000 new objects do not cost 10,000 walks over all.
@@ -98,34 +99,34 @@ mod tests {
             (181, Err(240)),
         ];
         for (generation, (now, expected)) in (1..).zip(rows) {
-            assert_eq!(edits.admit("a", &edit(generation), at(now)), expected.map_err(at), "at {now}");
+            assert_eq!(edits.admit(&"a".into(), &edit(generation), at(now)), expected.map_err(at), "at {now}");
         }
-        assert_eq!(edits.admit("b", &edit(1), at(181)), Ok(()), "each object has its own");
+        assert_eq!(edits.admit(&"b".into(), &edit(1), at(181)), Ok(()), "each object has its own");
         for generation in 21..26 {
-            assert_eq!(edits.admit("a", &edit(generation), at(10_000)), Ok(()), "full again");
+            assert_eq!(edits.admit(&"a".into(), &edit(generation), at(10_000)), Ok(()), "full again");
         }
-        assert_eq!(edits.admit("a", &edit(26), at(10_000)), Err(at(10_060)));
+        assert_eq!(edits.admit(&"a".into(), &edit(26), at(10_000)), Err(at(10_060)));
     }
 
     #[test]
     fn looks_without_another_edit_are_free() {
         let edits = EditLimiter::new(Duration::from_secs(60));
         for _ in 0..20 {
-            assert_eq!(edits.admit("a", &edit(1), at(0)), Ok(()));
+            assert_eq!(edits.admit(&"a".into(), &edit(1), at(0)), Ok(()));
         }
         for number in 0..4 {
             let requested_at = Some(number.to_string());
-            assert_eq!(edits.admit("a", &Edit { generation: 1, requested_at }, at(0)), Ok(()));
+            assert_eq!(edits.admit(&"a".into(), &Edit { generation: 1, requested_at }, at(0)), Ok(()));
         }
-        assert_eq!(edits.admit("a", &edit(2), at(0)), Err(at(60)));
-        assert_eq!(edits.admit("a", &edit(2), at(60)), Ok(()));
+        assert_eq!(edits.admit(&"a".into(), &edit(2), at(0)), Err(at(60)));
+        assert_eq!(edits.admit(&"a".into(), &edit(2), at(60)), Ok(()));
     }
 
     #[test]
     fn objects_that_are_left_alone_are_forgotten() {
         let edits = EditLimiter::new(Duration::from_secs(60));
         for number in 0..1_000 {
-            edits.admit(&format!("uid-{number}"), &edit(1), at(number * 60)).unwrap();
+            edits.admit(&Uid::new(&format!("uid-{number}")), &edit(1), at(number * 60)).unwrap();
         }
         assert!(edits.buckets.lock().by_uid.len() <= 64);
     }

@@ -88,10 +88,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 
 use crate::api::MetaApp;
 use crate::base::clock::Clock;
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 use crate::graph::Meter;
 use crate::limits::answer::Refusal;
@@ -138,7 +138,7 @@ impl Limits {
     }
 
     /// Takes note of whether Meta answers for an application, by the calls of a pass for it or for one of its channels.
-    pub fn reached(&self, app: &str, uid: &str, reach: Reachability) {
+    pub fn reached(&self, app: &Uid, uid: &Uid, reach: Reachability) {
         self.metrics.unreachable_apps(self.circuit_breakers.note(app, uid, reach, self.clock.now()));
     }
 
@@ -151,7 +151,7 @@ impl Limits {
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             app: Key::of(app),
-            uid: app.uid().unwrap_or_default(),
+            uid: Uid::of(app),
         }))
     }
 

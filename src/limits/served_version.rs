@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
+use crate::base::ids::Uid;
 use crate::graph::Version;
 use parking_lot::Mutex;
 
 /// What was heard last for each MetaApp, by its UID, and each version that was asked.
 #[derive(Debug, Default)]
-pub struct ServedVersions(Mutex<HashMap<String, HashMap<Version, Heard>>>);
+pub struct ServedVersions(Mutex<HashMap<Uid, HashMap<Version, Heard>>>);
 
 #[derive(Debug)]
 struct Heard {
@@ -19,7 +20,7 @@ struct Heard {
 
 impl ServedVersions {
     /// Notes which version answered.
-    pub fn hear(&self, app: &str, asked: Version, by: Version) {
+    pub fn hear(&self, app: &Uid, asked: Version, by: Version) {
         let mut all = self.0.lock();
         // Found by a text that is not copied: this is heard with every answer.
         let versions = match all.get_mut(app) {
@@ -30,13 +31,13 @@ impl ServedVersions {
     }
 
     /// The version that answered last where this one was asked; `None` if no answer said so.
-    pub fn by(&self, app: &str, asked: Version) -> Option<Version> {
+    pub fn by(&self, app: &Uid, asked: Version) -> Option<Version> {
         let all = self.0.lock();
         Some(all.get(app)?.get(&asked)?.by)
     }
 
     /// Whether something else is heard of a version than when this was asked last.
-    pub fn take_news(&self, app: &str) -> bool {
+    pub fn take_news(&self, app: &Uid) -> bool {
         let mut all = self.0.lock();
         let versions = all.get_mut(app).into_iter().flat_map(HashMap::values_mut);
         versions
@@ -47,7 +48,7 @@ impl ServedVersions {
     }
 
     /// Forgets an application that is gone.
-    pub fn forget(&self, app: &str) {
+    pub fn forget(&self, app: &Uid) {
         self.0.lock().remove(app);
     }
 }
@@ -63,20 +64,20 @@ mod tests {
     #[test]
     fn another_version_is_news_once_and_so_is_its_end() {
         let (served, [old, new]) = (ServedVersions::default(), ["v21.0", "v22.0"].map(version));
-        assert_eq!((served.by("app", old), served.take_news("app")), (None, false));
+        assert_eq!((served.by(&"app".into(), old), served.take_news(&"app".into())), (None, false));
         for (by, is_news) in [(old, false), (old, false), (new, true), (new, false), (old, true)] {
-            served.hear("app", old, by);
-            assert_eq!((served.by("app", old), served.take_news("app")), (Some(by), is_news));
+            served.hear(&"app".into(), old, by);
+            assert_eq!((served.by(&"app".into(), old), served.take_news(&"app".into())), (Some(by), is_news));
         }
-        served.hear("app", old, new);
-        served.hear("app", old, new);
-        assert!(served.take_news("app"), "until someone asks");
+        served.hear(&"app".into(), old, new);
+        served.hear(&"app".into(), old, new);
+        assert!(served.take_news(&"app".into()), "until someone asks");
         for by in [old, new, old, new] {
-            served.hear("app", old, by);
+            served.hear(&"app".into(), old, by);
         }
-        assert!(!served.take_news("app"), "it is as it was told last");
-        assert_eq!(served.by("another", old), None);
-        served.forget("app");
-        assert_eq!(served.by("app", old), None);
+        assert!(!served.take_news(&"app".into()), "it is as it was told last");
+        assert_eq!(served.by(&"another".into(), old), None);
+        served.forget(&"app".into());
+        assert_eq!(served.by(&"app".into(), old), None);
     }
 }

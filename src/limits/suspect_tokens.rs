@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
+use crate::base::ids::Uid;
+
 /// So many doubts within [`WINDOW`] are each followed up; with more it is no matter of single channels.
 const FEW: usize = 20;
 const WINDOW: SignedDuration = SignedDuration::from_mins(1);
@@ -15,7 +17,7 @@ const REMEMBERED: SignedDuration = SignedDuration::from_mins(3);
 
 /// The doubts of each application lately, by the UID of its MetaApp.
 #[derive(Debug, Default)]
-pub struct SuspectTokens(Mutex<HashMap<String, Lately>>);
+pub struct SuspectTokens(Mutex<HashMap<Uid, Lately>>);
 
 #[derive(Debug, Default)]
 struct Lately {
@@ -27,7 +29,7 @@ struct Lately {
 
 impl SuspectTokens {
     /// Notes a doubt; whether its witness may be asked now.
-    pub fn admit(&self, app: &str, now: Timestamp) -> bool {
+    pub fn admit(&self, app: &Uid, now: Timestamp) -> bool {
         let mut all = self.0.lock();
         let lately = all.entry(app.to_owned()).or_default();
         push(&mut lately.heard, now);
@@ -39,13 +41,13 @@ impl SuspectTokens {
     }
 
     /// Whether there were too many lately for each to be checked a second time on its own.
-    pub fn are_many(&self, app: &str, now: Timestamp) -> bool {
+    pub fn are_many(&self, app: &Uid, now: Timestamp) -> bool {
         let all = self.0.lock();
         all.get(app).is_some_and(|lately| within(&lately.heard, now, REMEMBERED) > FEW)
     }
 
     /// Forgets an application that is gone.
-    pub fn forget(&self, app: &str) {
+    pub fn forget(&self, app: &Uid) {
         self.0.lock().remove(app);
     }
 }
@@ -69,27 +71,27 @@ mod tests {
     #[test]
     fn twenty_within_a_minute_are_followed_up_for_each_application() {
         let doubts = SuspectTokens::default();
-        let admitted = (0..1_000).filter(|_| doubts.admit("app", at(0))).count();
+        let admitted = (0..1_000).filter(|_| doubts.admit(&"app".into(), at(0))).count();
         assert_eq!(admitted, 20);
-        assert!(doubts.admit("other", at(0)));
-        assert!(doubts.admit("app", at(61)), "the minute is over");
+        assert!(doubts.admit(&"other".into(), at(0)));
+        assert!(doubts.admit(&"app".into(), at(61)), "the minute is over");
     }
 
     #[test]
     fn doubts_that_go_on_are_admitted_no_faster() {
         let doubts = SuspectTokens::default();
-        let admitted = (0..6_000).filter(|number| doubts.admit("app", at(number / 10))).count();
+        let admitted = (0..6_000).filter(|number| doubts.admit(&"app".into(), at(number / 10))).count();
         assert!((200..=220).contains(&admitted), "{admitted} in ten minutes of ten a second");
     }
 
     #[test]
     fn a_few_are_looked_at_a_second_time_and_many_are_not() {
         let doubts = SuspectTokens::default();
-        (0..20).for_each(|_| assert!(doubts.admit("app", at(0))));
-        assert!(!doubts.are_many("app", at(60)));
-        assert!(!doubts.admit("app", at(1)));
-        assert!(doubts.are_many("app", at(60)));
-        assert!(!doubts.are_many("app", at(182)));
-        assert!(!doubts.are_many("other", at(60)));
+        (0..20).for_each(|_| assert!(doubts.admit(&"app".into(), at(0))));
+        assert!(!doubts.are_many(&"app".into(), at(60)));
+        assert!(!doubts.admit(&"app".into(), at(1)));
+        assert!(doubts.are_many(&"app".into(), at(60)));
+        assert!(!doubts.are_many(&"app".into(), at(182)));
+        assert!(!doubts.are_many(&"other".into(), at(60)));
     }
 }

@@ -9,6 +9,7 @@ use super::clock_skew::ClockSkew;
 use super::served_version::ServedVersions;
 use crate::api::UsageStatus;
 use crate::base::clock::Clock;
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 use crate::graph::{Metered, Usage, UsageListener, Version};
 use crate::metrics::Metrics;
@@ -28,7 +29,7 @@ pub struct UsageRecorder {
     /// The MetaApp.
     pub app: Key,
     /// UID of the MetaApp.
-    pub uid: String,
+    pub uid: Uid,
 }
 
 impl UsageListener for UsageRecorder {
@@ -63,7 +64,7 @@ mod tests {
     fn what_is_heard_counts_for_the_app_and_is_shown_for_it_alone_and_by_its_name() {
         let (budgets, metrics, app) =
             (Arc::new(UsageTracker::default()), Metrics::default(), Key::new("platform", "acme"));
-        let (clock, uid) = (Clock::System, "uid".to_owned());
+        let (clock, uid) = (Clock::System, Uid::new("uid"));
         let (budgets_of, served, skew) = (Arc::clone(&budgets), Arc::default(), Arc::default());
         let ear =
             UsageRecorder { budgets: budgets_of, served, skew, metrics: metrics.clone(), clock, app: app.clone(), uid };
@@ -71,11 +72,11 @@ mod tests {
         let shown = || metrics.text().lines().find(|line| line.contains("app_usage_percent{")).map(str::to_owned);
         let is_tight = |budget| budgets.are_tight(&[budget], ear.clock.now());
         hear(Metered::Object("2200000000000001".to_owned()), 97);
-        assert_eq!((shown(), is_tight(Budget::page("uid", "2200000000000001"))), (None, true));
+        assert_eq!((shown(), is_tight(Budget::page(&"uid".into(), "2200000000000001"))), (None, true));
         let gauge = "meta_channel_operator_app_usage_percent{namespace=\"platform\",name=\"acme\"}";
         for (percent, tight) in [(28, false), (96, true), (0, false)] {
             hear(Metered::App, percent);
-            assert_eq!((shown(), is_tight(Budget::app("uid"))), (Some(format!("{gauge} {percent}")), tight));
+            assert_eq!((shown(), is_tight(Budget::app(&"uid".into()))), (Some(format!("{gauge} {percent}")), tight));
         }
         assert!(!metrics.text().contains("2200000000000001"), "no label holds an id");
         metrics.forget_app(&app);

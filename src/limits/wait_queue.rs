@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::round_robin::RoundRobin;
 use crate::base::clock::Moment;
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 use crate::base::priority::Priority;
 
@@ -22,7 +23,7 @@ pub struct Called {
     /// The object.
     pub key: Key,
     /// UID of the object.
-    pub uid: String,
+    pub uid: Uid,
 }
 
 /// Those who wait for the budget of one application.
@@ -36,7 +37,7 @@ pub struct WaitQueue {
 
 impl WaitQueue {
     /// Joins the line. Who waits already keeps its place, unless it is more pressing now.
-    pub fn join(&mut self, key: &Key, uid: &str, priority: Priority) {
+    pub fn join(&mut self, key: &Key, uid: &Uid, priority: Priority) {
         if self.waiting.get(key).is_some_and(|known| *known <= priority) {
             return;
         }
@@ -93,7 +94,7 @@ mod tests {
     use crate::testing::since_start as at;
 
     fn join(line: &mut WaitQueue, namespace: &str, name: &str, priority: Priority) {
-        line.join(&Key::new(namespace, name), name, priority);
+        line.join(&Key::new(namespace, name), &name.into(), priority);
     }
 
     fn call(line: &mut WaitQueue) -> String {
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(line.call(at(0), |priority| priority == Priority::Edit), None);
         assert_eq!(line.waiting(), 2);
         assert_eq!((line.has(Priority::Edit), line.has(Priority::Unverified)), (false, true));
-        assert_eq!(line.call(at(0), |priority| priority == Priority::Sweep).unwrap().uid, "swept");
+        assert_eq!(line.call(at(0), |priority| priority == Priority::Sweep).unwrap().uid.as_str(), "swept");
     }
 
     #[test]
@@ -141,7 +142,7 @@ mod tests {
     fn a_ticket_is_good_once_and_for_a_minute() {
         let (mut line, key) = (WaitQueue::default(), Key::new("a", "x"));
         for (second, expected) in [(59, Some(Priority::Edit)), (60, None)] {
-            line.join(&key, "uid", Priority::Edit);
+            line.join(&key, &"uid".into(), Priority::Edit);
             line.call(at(0), |_| true).unwrap();
             assert_eq!(line.ticket(&key, at(second)), expected);
             assert_eq!(line.ticket(&key, at(second)), None);

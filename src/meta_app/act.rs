@@ -86,7 +86,7 @@ pub async fn act(
 /// Whether Meta is about to be given a verify token that it does not know.
 async fn is_to_be_asked_for(apps: &MetaApps, app: &MetaApp, pass: &Pass<MetaAppStatus>) -> Result<bool, Failure> {
     let key = Key::new(&pass.key.namespace, crate::meta_app::facts::verify_token_secret_name(&pass.key.name));
-    let there = secrets::verify_token_fingerprint(apps, &key, &pass.uid).await?;
+    let there = secrets::verify_token_fingerprint(apps, &key, pass.uid.as_str()).await?;
     let given = pass.previous.subscription.as_ref().and_then(|it| it.verify_token_fingerprint.as_ref());
     Ok(app.spec.webhook.is_some() && there.is_some_and(|there| Some(&there) != given))
 }

@@ -109,8 +109,11 @@ pub fn verify_token_secret_name(app_name: &str) -> String {
 
 /// The claim that an application with a webhook has to hold.
 pub fn wanted(app: &MetaApp, pass: &Pass<MetaAppStatus>) -> Wanted {
-    let holder =
-        ClaimHolder { namespace: pass.key.namespace.clone(), name: pass.key.name.clone(), uid: pass.uid.clone() };
+    let holder = ClaimHolder {
+        namespace: pass.key.namespace.clone(),
+        name: pass.key.name.clone(),
+        uid: pass.uid.as_str().to_owned(),
+    };
     Wanted {
         kind: AssetKind::MetaApp,
         id: app.spec.app_id.clone(),

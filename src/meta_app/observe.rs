@@ -9,6 +9,7 @@ use crate::api::conditions::ConditionType;
 use crate::api::references::Purpose;
 use crate::api::{ManagementPolicy, MetaApp, MetaAppStatus, PURPOSE_LABEL, REQUESTED_AT};
 use crate::base::fingerprint::Fingerprint;
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::dependents::Dependency;
@@ -47,7 +48,7 @@ pub async fn observe(
     let claim = asked.claims_unavailable.clone().map_or(claim, ClaimSeen::Unavailable);
     let verify_token = if managed { look_at_token(apps, app, &token_key).await? } else { VerifyTokenSeen::Missing };
     let verify_token_fingerprint = match verify_token {
-        VerifyTokenSeen::Ours => secrets::verify_token_fingerprint(apps, &token_key, &pass.uid).await?,
+        VerifyTokenSeen::Ours => secrets::verify_token_fingerprint(apps, &token_key, pass.uid.as_str()).await?,
         VerifyTokenSeen::Missing | VerifyTokenSeen::LeftOver | VerifyTokenSeen::Taken => None,
     };
     let callback_url = callback_url(apps, app, &pass.key);
@@ -55,7 +56,7 @@ pub async fn observe(
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", app.annotations().get(REQUESTED_AT))
-        .add("secret", released.as_ref().map(|released| secrets::fingerprints(released, &pass.uid)))
+        .add("secret", released.as_ref().map(|released| secrets::fingerprints(released, pass.uid.as_str())))
         .add("flaw", entries.as_ref().map(|entries| entries.as_ref().map(|entries| &entries.flaw)))
         .add("claim", &claim)
         .add("verify-token", (verify_token, &verify_token_fingerprint))
@@ -171,7 +172,7 @@ async fn look_at_token(apps: &MetaApps, app: &MetaApp, key: &Key) -> Result<Veri
     }
     // Who is being deleted leaves it behind, if it is orphaned.
     let ends = deletion::is_begun(&app.metadata);
-    let (app_key, uid) = (Key::of(app), app.uid().filter(|_| !ends).unwrap_or_default());
+    let (app_key, uid) = (Key::of(app), Some(app).filter(|_| !ends).map(Uid::of).unwrap_or_default());
     let purpose = Purpose::VerifyToken;
     let former = managed_secrets::is_of_predecessor::<MetaApp>(&apps.ctx, &metadata, purpose, &app_key, &uid).await?;
     // A restore may have left the label behind, without which it is not read.

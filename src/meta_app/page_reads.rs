@@ -5,6 +5,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::state::MetaApps;
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 use crate::cluster::error::Failure;
 use crate::graph::{AppCredentials, Conversation, GraphError, Operation, OwnerRead, PageRead, Token, Version};
@@ -24,7 +25,7 @@ pub struct Lent {
 
 impl Lent {
     /// What is used up by asking about the page for the application with this UID.
-    pub fn budgets(&self, app: &str) -> Vec<Budget> {
+    pub fn budgets(&self, app: &Uid) -> Vec<Budget> {
         let token = self.fingerprint.as_deref().map(|fingerprint| Budget::token(app, fingerprint));
         [Budget::app(app), Budget::page(app, &self.page_id)].into_iter().chain(token).collect()
     }
@@ -102,8 +103,8 @@ mod tests {
             fingerprint: fingerprint.map(ToOwned::to_owned),
             reads_threads: false,
         };
-        let page = [Budget::app("uid"), Budget::page("uid", "2200000000000001")];
-        assert_eq!(lent(None).budgets("uid"), page);
-        assert_eq!(lent(Some("f")).budgets("uid"), [&page[..], &[Budget::token("uid", "f")]].concat());
+        let page = [Budget::app(&"uid".into()), Budget::page(&"uid".into(), "2200000000000001")];
+        assert_eq!(lent(None).budgets(&"uid".into()), page);
+        assert_eq!(lent(Some("f")).budgets(&"uid".into()), [&page[..], &[Budget::token(&"uid".into(), "f")]].concat());
     }
 }

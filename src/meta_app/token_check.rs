@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Reason;
 use crate::api::conditions::Quote;
+use crate::base::ids::Uid;
 use crate::base::schedule;
 use crate::graph::{Caller, EndReason, TokenInfo, TokenKind, Verdict, classify_fault};
 use crate::limits::answer::{Answer, Refusal};
@@ -17,19 +18,23 @@ pub const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 const NEAR_THE_END: u32 = 24;
 
 /// The last time at which a token with this end had to be checked.
-pub fn last_slot(uid: &str, end: Option<Timestamp>, now: Timestamp, period: Duration) -> Timestamp {
-    let regular = schedule::last_slot(uid, now, period);
-    if is_near(end, now, period) { regular.max(schedule::last_slot(uid, now, period / NEAR_THE_END)) } else { regular }
+pub fn last_slot(uid: &Uid, end: Option<Timestamp>, now: Timestamp, period: Duration) -> Timestamp {
+    let regular = schedule::last_slot(uid.as_str(), now, period);
+    if is_near(end, now, period) {
+        regular.max(schedule::last_slot(uid.as_str(), now, period / NEAR_THE_END))
+    } else {
+        regular
+    }
 }
 
 /// The next time at which a token has to be checked that is less than a period away from its end.
 pub fn next_slot_near_the_end(
-    uid: &str,
+    uid: &Uid,
     end: Option<Timestamp>,
     now: Timestamp,
     period: Duration,
 ) -> Option<Timestamp> {
-    is_near(end, now, period).then(|| schedule::next_slot(uid, now, period / NEAR_THE_END))
+    is_near(end, now, period).then(|| schedule::next_slot(uid.as_str(), now, period / NEAR_THE_END))
 }
 
 fn is_near(end: Option<Timestamp>, now: Timestamp, period: Duration) -> bool {

@@ -10,6 +10,7 @@ use super::state::MetaApps;
 use crate::api::MetaApp;
 use crate::api::outcome::Class;
 use crate::api::references::{Purpose, VERIFY_TOKEN_KEY};
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 use crate::cluster::error;
 use crate::cluster::error::{Failure, kubernetes};
@@ -38,7 +39,7 @@ pub async fn create(apps: &MetaApps, app: &MetaApp, key: &Key, trial: bool) -> R
 ///
 /// # Errors
 /// When the Kubernetes API refuses or does not answer.
-pub async fn adopt(apps: &MetaApps, app: &MetaApp, key: &Key, uid: &str, trial: bool) -> Result<(), Failure> {
+pub async fn adopt(apps: &MetaApps, app: &MetaApp, key: &Key, uid: &Uid, trial: bool) -> Result<(), Failure> {
     let api: Api<Secret> = Api::namespaced(apps.ctx.cluster.client.clone(), &key.namespace);
     let name = crate::meta_app::facts::verify_token_secret_name(&key.name);
     let Some(mut secret) = kubernetes("reading the verify token's Secret", api.get_opt(&name)).await? else {
@@ -64,7 +65,7 @@ pub async fn is_let_in(
     apps: &MetaApps,
     app: &MetaApp,
     key: &Key,
-    uid: &str,
+    uid: &Uid,
     seen: VerifyTokenSeen,
 ) -> Result<bool, Failure> {
     let tried = match seen {

@@ -9,6 +9,7 @@ use super::model::{Access, AppSeen, Covered, Observed, SourceTokenSeen, TokenSec
 use super::state::MetaGrants;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaGrant, MetaGrantStatus};
+use crate::base::ids::Uid;
 use crate::base::priority::Occasion;
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
@@ -19,7 +20,7 @@ use crate::limits::calls::Calls;
 use crate::meta_app::token_check;
 
 /// What may be limited.
-pub(super) fn budgets(app: &str, seen: &Observed) -> Vec<Budget> {
+pub(super) fn budgets(app: &Uid, seen: &Observed) -> Vec<Budget> {
     let token = seen.in_use.as_ref().map(|fingerprint| Budget::token(app, fingerprint));
     [Budget::app(app)].into_iter().chain(token).collect()
 }
@@ -33,7 +34,7 @@ pub(super) async fn fetch(
     grant: &MetaGrant,
     seen: &mut Observed,
     pass: &Pass<MetaGrantStatus>,
-    app: &str,
+    app: &Uid,
     budgets: &[Budget],
 ) -> Result<(), Failure> {
     let Some(in_use) = seen.tokens.in_use.clone().filter(|_| seen.look) else { return Ok(()) };
@@ -112,7 +113,7 @@ struct Fetch<'a> {
 
 impl Fetch<'_> {
     /// What stands for Meta's answers when it may not be asked now.
-    fn held(&self, seen: &Observed, app: &str, budgets: &[Budget]) -> Option<Refusal> {
+    fn held(&self, seen: &Observed, app: &Uid, budgets: &[Budget]) -> Option<Refusal> {
         let (grants, pass) = (self.grants, self.pass);
         let app_key = app_key(self.grant, &pass.key);
         let probed = grants.apps.get(&app_key).is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);

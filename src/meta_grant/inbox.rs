@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::api::PURPOSE_LABEL;
 use crate::api::inbox::{INBOX_TOKEN_KEY, INBOX_TYPE, InboxMessage, MessageContent};
 use crate::api::references::Purpose;
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error;
 use crate::cluster::error::{Failure, kubernetes};
@@ -58,12 +59,12 @@ impl Inbox {
     }
 
     /// Tokens for a grant and whose they are, the newest first.
-    pub fn tokens(&self, grant: &Key, uid: &str) -> Vec<(Arc<Envelope>, Option<String>)> {
+    pub fn tokens(&self, grant: &Key, uid: &Uid) -> Vec<(Arc<Envelope>, Option<String>)> {
         let grantor = |message: InboxMessage| match message {
             InboxMessage { content: MessageContent::Token { grantor }, .. } => Some(grantor),
             _ => None,
         };
-        let is_for = |message: &InboxMessage| is_about(message, grant) && message.grant_uid == uid;
+        let is_for = |message: &InboxMessage| is_about(message, grant) && message.grant_uid == uid.as_str();
         let messages =
             self.all().into_iter().filter_map(|(envelope, message)| Some((envelope, message.filter(is_for)?)));
         let mut tokens: Vec<_> =

@@ -43,6 +43,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 pub use state::MetaGrants;
 
 use crate::api::{MetaGrant, MetaGrantStatus, Reason};
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::context::{Context, Policy};
@@ -107,7 +108,7 @@ impl Reconciler for MetaGrants {
         &self.states
     }
 
-    fn forget(&self, key: &Key) -> Option<String> {
+    fn forget(&self, key: &Key) -> Option<Uid> {
         self.tokens.forget(key);
         self.reminders.forget(key);
         self.states.forget(key)

@@ -16,6 +16,7 @@ use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::references::{GRANT_TOKEN_KEY, Purpose};
 use crate::api::{MetaGrant, MetaGrantStatus, REQUESTED_AT};
 use crate::base::fingerprint::Fingerprint;
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::dependents::Dependency;
@@ -35,7 +36,7 @@ pub async fn observe(
     asked: Asked,
 ) -> Result<Observed, Failure> {
     let mut seen = survey(grants, grant, pass, asked).await?;
-    let app = grants.apps.get(&app_key(grant, &pass.key)).and_then(|app| app.uid()).unwrap_or_default();
+    let app = grants.apps.get(&app_key(grant, &pass.key)).as_deref().map(Uid::of).unwrap_or_default();
     let budgets = fetch::budgets(&app, &seen);
     fetch::fetch(grants, grant, &mut seen, pass, &app, &budgets).await?;
     seen.clock_doubted = grants.ctx.limits.clock_skew.is_doubted(&grants.ctx.clock);
@@ -140,10 +141,10 @@ fn times(grants: &MetaGrants, pass: &Pass<MetaGrantStatus>) -> Times {
     let (uid, now, period) = (&pass.uid, pass.now, grants.ctx.policy.token_period);
     Times {
         token_slot: token_check::last_slot(uid, end, now, period),
-        broken_slot: last_slot(uid, now, grants.ctx.policy.broken_period),
-        soon: next_slot(uid, now, SOON),
-        later: next_slot(uid, now, grants.ctx.policy.broken_period),
-        tomorrow: next_slot(uid, now, DAY),
+        broken_slot: last_slot(uid.as_str(), now, grants.ctx.policy.broken_period),
+        soon: next_slot(uid.as_str(), now, SOON),
+        later: next_slot(uid.as_str(), now, grants.ctx.policy.broken_period),
+        tomorrow: next_slot(uid.as_str(), now, DAY),
         near_the_end: token_check::next_slot_near_the_end(uid, end, now, period),
     }
 }

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
 use super::page_gap::{Absence, Gap};
+use crate::base::ids::Uid;
 use crate::base::key::Key;
 use crate::graph::{Token, TokenInfo};
 use crate::limits::answer::Answer;
@@ -18,7 +19,7 @@ use crate::limits::answer::Answer;
 #[derive(Clone, Debug)]
 pub struct Granted {
     /// UID of the MetaGrant.
-    pub uid: String,
+    pub uid: Uid,
     /// The MetaApp that was authorized.
     pub app: Key,
     /// Fingerprint of the token in use, as the grant's status has it.
@@ -179,7 +180,7 @@ fn changed(before: Option<&Granted>, now: &Granted) -> BTreeSet<String> {
         return old.chain(now.pages.keys()).cloned().collect();
     };
     let same = |id: &String| match (before.pages.get(id), now.pages.get(id)) {
-        (Some(old), Some(new)) => old.is_same(new, &now.uid),
+        (Some(old), Some(new)) => old.is_same(new, now.uid.as_str()),
         _ => false,
     };
     before.pages.keys().chain(now.pages.keys()).filter(|id| !same(id)).cloned().collect()

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt;
 
 use super::kinds::Kinds;
 use crate::api::{ManagementPolicy, MetaApp};
 use crate::base::clock::Moment;
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::controller::reconciler::Reconciler;
 use crate::limits::usage_recorder::are_alike;
@@ -42,7 +42,7 @@ fn see_to(kinds: &Kinds, app: &MetaApp, now: Timestamp) {
     if app.spec.management_policy == ManagementPolicy::Pause {
         return;
     }
-    let (key, uid) = (Key::of(app), app.uid().unwrap_or_default());
+    let (key, uid) = (Key::of(app), Uid::of(app));
     if ctx.limits.usage.wants_news(&uid, now) || ctx.limits.served_versions.take_news(&uid) {
         kinds.apps.look_at(key.clone());
     }

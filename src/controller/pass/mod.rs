@@ -19,6 +19,7 @@ use super::{foreign_status, requests};
 use crate::api::conditions::{ConditionType, Status, find, sentence, status_of};
 use crate::api::outcome::Class;
 use crate::api::{REQUESTED_AT, Reason};
+use crate::base::ids::Uid;
 use crate::base::key::{Key, version};
 use crate::base::schedule::{NEVER, Slots, last_slot};
 use crate::cluster::error::Failure;
@@ -34,7 +35,7 @@ pub struct Pass<S> {
     /// The object.
     pub key: Key,
     /// UID of the object.
-    pub uid: String,
+    pub uid: Uid,
     /// Generation of the object.
     pub generation: i64,
     /// The time of this pass.
@@ -77,14 +78,14 @@ pub struct Report<S> {
 impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
     /// Begins a pass.
     pub fn begin<K: Reconciler<Status = S>>(kind: &K, object: &K::Object) -> Self {
-        let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), kind.ctx().clock.now());
+        let (key, uid, now) = (Key::of(object), Uid::of(object), kind.ctx().clock.now());
         let (memory, requested) = kind.states().begin(&key, &uid);
         Self::over(kind, object, now, memory, requested)
     }
 
     /// What a pass would begin with, to look at an object without one: it is due, and nothing is remembered of it.
     pub fn glance<K: Reconciler<Status = S>>(kind: &K, object: &K::Object) -> Self {
-        let (key, uid, now) = (Key::of(object), object.uid().unwrap_or_default(), kind.ctx().clock.now());
+        let (key, uid, now) = (Key::of(object), Uid::of(object), kind.ctx().clock.now());
         let memory = kind.states().recall(&key, &uid);
         Self::over(kind, object, now, memory, true)
     }
@@ -97,7 +98,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         requested: bool,
     ) -> Self {
         let ctx = kind.ctx();
-        let (key, uid) = (Key::of(object), object.uid().unwrap_or_default());
+        let (key, uid) = (Key::of(object), Uid::of(object));
         let outdated = memory.outdates(version(object.meta()));
         // Until the watch brings our own write back, the store shows the status before it.
         memory.written =
@@ -154,7 +155,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
 
     fn is_slot_of(&self, ctx: &Context, longer: Duration) -> bool {
         let period = SignedDuration::try_from(ctx.policy.channel_period).unwrap_or(SignedDuration::MAX);
-        self.now.duration_since(last_slot(&self.uid, self.now, longer)) < period
+        self.now.duration_since(last_slot(self.uid.as_str(), self.now, longer)) < period
     }
 
     /// Whether a person changed the object since the last check that was answered.

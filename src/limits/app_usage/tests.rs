@@ -17,7 +17,7 @@ fn refusal(scope: ThrottleScope, minutes: u64) -> Refusal {
 
 /// What a channel of this application, page and token needs.
 fn channel(app: &str, page: &str, token: &str) -> Vec<Budget> {
-    vec![Budget::app(app), Budget::page(app, page), Budget::token(app, token)]
+    vec![Budget::app(&app.into()), Budget::page(&app.into(), page), Budget::token(&app.into(), token)]
 }
 
 fn usage(of: Metered, percent: u32) -> Usage {
@@ -27,14 +27,14 @@ fn usage(of: Metered, percent: u32) -> Usage {
 /// So much is used of the limit of "app".
 fn used(percent: u32, second: i64) -> UsageTracker {
     let all = UsageTracker::default();
-    all.hear("app", &usage(Metered::App, percent), at(second));
+    all.hear(&"app".into(), &usage(Metered::App, percent), at(second));
     all
 }
 
 /// A channel of "app" asks as this; whether it is let through.
 fn asks(all: &UsageTracker, namespace: &str, name: &str, priority: Priority, second: i64) -> bool {
     let (key, budgets) = (Key::new(namespace, name), channel("app", name, name));
-    let ask = Ask { app: "app", budgets: &budgets, key: &key, uid: name, priority };
+    let ask = Ask { app: &"app".into(), budgets: &budgets, key: &key, uid: &name.into(), priority };
     let answer = all.admit(&ask, at(second));
     if let Err(until) = answer {
         assert!(until > at(second), "it would ask again at once");
@@ -53,7 +53,7 @@ fn a_limit_silences_what_it_applies_to_and_nothing_else() {
         channel("app", "page", "other"),
         channel("app", "other", "token"),
         channel("app", "other", "other"),
-        vec![Budget::app("app")],
+        vec![Budget::app(&"app".into())],
         channel("other", "page", "token"),
     ];
     let rows = [
@@ -64,8 +64,8 @@ fn a_limit_silences_what_it_applies_to_and_nothing_else() {
     for (scope, expected) in rows {
         let all = UsageTracker::default();
         all.heed(&met, &refusal(scope, 0), at(0));
-        assert!(all.silent_until(&met, "u", at(1)).is_some(), "{scope:?}");
-        let silent = others.each_ref().map(|budgets| all.silent_until(budgets, "u", at(1)).is_some());
+        assert!(all.silent_until(&met, &"u".into(), at(1)).is_some(), "{scope:?}");
+        let silent = others.each_ref().map(|budgets| all.silent_until(budgets, &"u".into(), at(1)).is_some());
         assert_eq!(silent, expected, "{scope:?}");
     }
 }
@@ -75,14 +75,14 @@ fn the_silence_lasts_as_long_as_meta_says_and_at_least_five_minutes() {
     for (minutes, expected) in [(0, 300), (3, 300), (7, 420)] {
         let (all, met) = (UsageTracker::default(), channel("app", "page", "token"));
         all.heed(&met, &refusal(ThrottleScope::Page, minutes), at(0));
-        let until = all.silent_until(&met, "u", at(expected - 1)).unwrap();
+        let until = all.silent_until(&met, &"u".into(), at(expected - 1)).unwrap();
         assert!(at(expected) <= until && until < at(expected + 60), "{until}");
-        assert_eq!(all.silent_until(&met, "u", at(expected)), None);
+        assert_eq!(all.silent_until(&met, &"u".into(), at(expected)), None);
         // An answer to a question of before does not prolong it, and another limit after it counts anew.
         all.heed(&met, &refusal(ThrottleScope::Page, minutes), at(10));
-        assert_eq!(all.silent_until(&met, "u", at(expected)), None);
+        assert_eq!(all.silent_until(&met, &"u".into(), at(expected)), None);
         all.heed(&met, &refusal(ThrottleScope::Page, minutes), at(expected));
-        assert!(all.silent_until(&met, "u", at(expected + 1)).is_some());
+        assert!(all.silent_until(&met, &"u".into(), at(expected + 1)).is_some());
     }
 }
 
@@ -91,7 +91,7 @@ fn those_who_wait_for_one_limit_do_not_come_back_at_once() {
     let (all, met) = (UsageTracker::default(), channel("app", "page", "token"));
     all.heed(&met, &refusal(ThrottleScope::App, 0), at(0));
     let times: BTreeSet<_> =
-        (0..200).map(|number| all.silent_until(&met, &format!("uid-{number}"), at(1)).unwrap()).collect();
+        (0..200).map(|number| all.silent_until(&met, &Uid::new(&format!("uid-{number}")), at(1)).unwrap()).collect();
     assert!(times.len() > 30, "{} times", times.len());
     // Those who stand in line are called a part at a time.
     for number in 0..120 {
@@ -109,7 +109,7 @@ fn only_limits_of_meta_are_heeded() {
     let held = Refusal::held(Held::Limit(at(500)));
     for refusal in [silent, held] {
         all.heed(&met, &refusal, at(0));
-        assert_eq!(all.silent_until(&met, "u", at(1)), None, "{refusal:?}");
+        assert_eq!(all.silent_until(&met, &"u".into(), at(1)), None, "{refusal:?}");
     }
 }
 
@@ -118,10 +118,10 @@ fn a_full_budget_is_a_silence_as_long_as_meta_says() {
     for (percent, hint, expected) in [(99, None, 0), (100, None, 300), (140, Some(420), 420), (100, Some(60), 300)] {
         let regain_access = hint.map(Duration::from_secs);
         let (page, app) = (Metered::Object("page".to_owned()), Metered::App);
-        for (of, met) in [(page, Budget::page("app", "page")), (app, Budget::app("app"))] {
+        for (of, met) in [(page, Budget::page(&"app".into(), "page")), (app, Budget::app(&"app".into()))] {
             let all = UsageTracker::default();
-            all.hear("app", &Usage { of, percent, regain_access }, at(0));
-            let silent = |second| all.silent_until(std::slice::from_ref(&met), "u", at(second)).is_some();
+            all.hear(&"app".into(), &Usage { of, percent, regain_access }, at(0));
+            let silent = |second| all.silent_until(std::slice::from_ref(&met), &"u".into(), at(second)).is_some();
             assert_eq!((silent(expected - 1), silent(expected)), (expected > 0, false), "{percent} % {hint:?} {met:?}");
         }
     }
@@ -131,7 +131,7 @@ fn a_full_budget_is_a_silence_as_long_as_meta_says() {
 fn what_is_less_pressing_is_held_back_by_the_usage_of_its_app_or_page_and_by_no_other() {
     let budgets = [channel("app", "page", "t"), channel("app", "other", "t"), channel("other", "page", "t")];
     let held = |all: &UsageTracker, priority| {
-        budgets.each_ref().map(|budgets| all.held_until(budgets, priority, "u", at(1)).is_some())
+        budgets.each_ref().map(|budgets| all.held_until(budgets, priority, &"u".into(), at(1)).is_some())
     };
     for (of, whom) in [(Metered::App, [true, true, false]), (Metered::Object("page".to_owned()), [true, false, false])]
     {
@@ -144,12 +144,12 @@ fn what_is_less_pressing_is_held_back_by_the_usage_of_its_app_or_page_and_by_no_
             (99, Priority::Edit, false),
         ] {
             let all = UsageTracker::default();
-            all.hear("app", &usage(of.clone(), percent), at(0));
+            all.hear(&"app".into(), &usage(of.clone(), percent), at(0));
             assert_eq!(held(&all, priority), whom.map(|it| it && is_held), "{of:?} at {percent} %, {priority:?}");
         }
         for (percent, tight) in [(79, false), (80, true), (96, true)] {
             let all = UsageTracker::default();
-            all.hear("app", &usage(of.clone(), percent), at(0));
+            all.hear(&"app".into(), &usage(of.clone(), percent), at(0));
             let found = budgets.each_ref().map(|budgets| all.are_tight(budgets, at(1)));
             assert_eq!(found, whom.map(|it| it && tight), "{of:?} at {percent} %");
         }
@@ -161,14 +161,14 @@ fn what_was_heard_counts_until_something_else_is_heard_and_for_most_of_an_hour()
     let budgets = channel("app", "page", "token");
     for of in [Metered::App, Metered::Object("page".to_owned())] {
         let all = UsageTracker::default();
-        let is_held = |second| all.held_until(&budgets, Priority::Sweep, "u", at(second)).is_some();
-        all.hear("app", &usage(of.clone(), 96), at(0));
+        let is_held = |second| all.held_until(&budgets, Priority::Sweep, &"u".into(), at(second)).is_some();
+        all.hear(&"app".into(), &usage(of.clone(), 96), at(0));
         assert_eq!([1, 2999, 3000].map(is_held), [true, true, false], "{of:?}");
-        all.hear("app", &usage(of.clone(), 97), at(2900));
+        all.hear(&"app".into(), &usage(of.clone(), 97), at(2900));
         assert!(is_held(3000));
         for lower in [0, 40] {
-            all.hear("app", &usage(of.clone(), 96), at(4000));
-            all.hear("app", &usage(of.clone(), lower), at(4001));
+            all.hear(&"app".into(), &usage(of.clone(), 96), at(4000));
+            all.hear(&"app".into(), &usage(of.clone(), lower), at(4001));
             assert!(!is_held(4002), "{of:?} at {lower} %");
         }
     }
@@ -178,12 +178,12 @@ fn what_was_heard_counts_until_something_else_is_heard_and_for_most_of_an_hour()
 fn old_news_of_an_application_that_holds_others_back_is_asked_for_anew() {
     let rows = [(79, 300, false), (80, 299, false), (80, 300, true), (96, 301, true), (96, 3000, false)];
     for (percent, second, expected) in rows {
-        assert_eq!(used(percent, 0).wants_news("app", at(second)), expected, "{percent} % after {second} s");
+        assert_eq!(used(percent, 0).wants_news(&"app".into(), at(second)), expected, "{percent} % after {second} s");
     }
     let all = used(96, 0);
-    all.heed(&[Budget::app("app")], &refusal(ThrottleScope::App, 60), at(1));
-    assert!(!all.wants_news("app", at(1000)), "Meta wants silence");
-    assert!(!all.wants_news("other", at(1000)));
+    all.heed(&[Budget::app(&"app".into())], &refusal(ThrottleScope::App, 60), at(1));
+    assert!(!all.wants_news(&"app".into(), at(1000)), "Meta wants silence");
+    assert!(!all.wants_news(&"other".into(), at(1000)));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn an_edit_is_let_through_at_once_while_others_are_held() {
     assert!(asks(&all, "a", "edited", Priority::Edit, 1));
     assert!(asks(&all, "a", "ending", Priority::Urgent, 2));
     assert_eq!(called(&all, 100), [""; 0], "who is held is not called");
-    all.hear("app", &usage(Metered::App, 90), at(101));
+    all.hear(&"app".into(), &usage(Metered::App, 90), at(101));
     assert_eq!(called(&all, 102), ["new"]);
     assert!(asks(&all, "a", "new", Priority::Unverified, 103));
     assert_eq!(called(&all, 103), ["due"]);
@@ -211,7 +211,7 @@ fn a_tight_budget_lets_one_look_through_a_second_and_a_loose_one_all() {
     assert_eq!(called(&all, 11), ["page-1"]);
     assert!(!asks(&all, "b", "late", Priority::Edit, 12), "others wait");
     assert!(asks(&all, "a", "page-1", Priority::Edit, 12), "it was called");
-    all.hear("app", &usage(Metered::App, 79), at(13));
+    all.hear(&"app".into(), &usage(Metered::App, 79), at(13));
     assert!(asks(&all, "b", "later", Priority::Sweep, 13));
     let rest: BTreeSet<_> = called(&all, 13).into_iter().collect();
     assert_eq!(rest, ["late", "page-2", "page-3", "page-4"].map(str::to_owned).into());
@@ -222,23 +222,23 @@ fn who_is_let_through_before_its_turn_is_not_called_again() {
     let all = used(96, 0);
     assert!(!asks(&all, "a", "x", Priority::Unverified, 1));
     assert!(asks(&all, "a", "x", Priority::Edit, 2));
-    all.hear("app", &usage(Metered::App, 0), at(3));
+    all.hear(&"app".into(), &usage(Metered::App, 0), at(3));
     assert_eq!(called(&all, 4), [""; 0]);
     // Who was called but is held back again goes on waiting.
     let all = used(90, 0);
     assert!(asks(&all, "a", "first", Priority::Unverified, 1));
     assert!(!asks(&all, "a", "x", Priority::Unverified, 1));
     assert_eq!(called(&all, 2), ["x"]);
-    all.hear("app", &usage(Metered::App, 96), at(3));
+    all.hear(&"app".into(), &usage(Metered::App, 96), at(3));
     assert!(!asks(&all, "a", "x", Priority::Sweep, 3));
-    all.hear("app", &usage(Metered::App, 90), at(4));
+    all.hear(&"app".into(), &usage(Metered::App, 90), at(4));
     assert_eq!(called(&all, 5), ["x"]);
 }
 
 #[test]
 fn who_waits_for_its_own_page_does_not_stand_in_line() {
     let all = used(90, 0);
-    all.hear("app", &usage(Metered::Object("x".to_owned()), 96), at(0));
+    all.hear(&"app".into(), &usage(Metered::Object("x".to_owned()), 96), at(0));
     assert!(!asks(&all, "a", "x", Priority::Unverified, 1));
     assert_eq!(called(&all, 2), [""; 0]);
     assert!(asks(&all, "a", "y", Priority::Unverified, 3));
@@ -248,22 +248,22 @@ fn who_waits_for_its_own_page_does_not_stand_in_line() {
 fn the_usage_that_is_told_is_that_of_the_app_and_of_its_fullest_page() {
     let share = |level, percent| Some(UsageShare { level, percent });
     let all = used(79, 0);
-    assert_eq!(all.usage("app", at(1)), None);
+    assert_eq!(all.usage(&"app".into(), at(1)), None);
     for (page, percent) in [("p", 79), ("q", 84), ("r", 97)] {
-        all.hear("app", &usage(Metered::Object(page.to_owned()), percent), at(1));
+        all.hear(&"app".into(), &usage(Metered::Object(page.to_owned()), percent), at(1));
     }
     let highest_page = share(UsageLevel::Sparse, 97);
-    assert_eq!(all.usage("app", at(2)), Some(UsageStatus { app: None, highest_page: highest_page.clone() }));
-    all.hear("app", &usage(Metered::App, 85), at(2));
+    assert_eq!(all.usage(&"app".into(), at(2)), Some(UsageStatus { app: None, highest_page: highest_page.clone() }));
+    all.hear(&"app".into(), &usage(Metered::App, 85), at(2));
     let app = share(UsageLevel::Tight, 85);
-    assert_eq!(all.usage("app", at(3)), Some(UsageStatus { app: app.clone(), highest_page }));
-    all.hear("app", &usage(Metered::Object("r".to_owned()), 3), at(3));
+    assert_eq!(all.usage(&"app".into(), at(3)), Some(UsageStatus { app: app.clone(), highest_page }));
+    all.hear(&"app".into(), &usage(Metered::Object("r".to_owned()), 3), at(3));
     let highest_page = share(UsageLevel::Tight, 84);
-    assert_eq!(all.usage("app", at(4)), Some(UsageStatus { app, highest_page }));
-    all.hear("app", &usage(Metered::App, 100), at(5));
-    assert_eq!(all.usage("app", at(6)).unwrap().app, share(UsageLevel::Silent, 100));
-    assert_eq!(all.usage("other", at(6)), None);
-    assert_eq!(all.usage("app", at(3006)), None);
+    assert_eq!(all.usage(&"app".into(), at(4)), Some(UsageStatus { app, highest_page }));
+    all.hear(&"app".into(), &usage(Metered::App, 100), at(5));
+    assert_eq!(all.usage(&"app".into(), at(6)).unwrap().app, share(UsageLevel::Silent, 100));
+    assert_eq!(all.usage(&"other".into(), at(6)), None);
+    assert_eq!(all.usage(&"app".into(), at(3006)), None);
 }
 
 #[test]
@@ -271,17 +271,17 @@ fn nothing_is_kept_of_what_is_gone_old_or_low() {
     let all = used(96, 0);
     for number in 0..1_000_u32 {
         let of = Metered::Object(format!("page-{number}"));
-        all.hear("app", &usage(of.clone(), 79), at(0));
+        all.hear(&"app".into(), &usage(of.clone(), 79), at(0));
         assert_eq!(all.lock().shares.len(), 1 + number.div_ceil(2) as usize, "nothing is kept of it");
         if number % 2 == 0 {
-            all.hear("app", &usage(of, 80), at(number.into()));
+            all.hear(&"app".into(), &usage(of, 80), at(number.into()));
         }
     }
     all.clear_up(at(3000 + 500));
     assert_eq!(all.lock().shares.len(), 249, "those of the last time");
     asks(&all, "a", "x", Priority::Sweep, 4200);
-    all.hear("app", &usage(Metered::App, 100), at(4200));
-    all.forget_app("app");
+    all.hear(&"app".into(), &usage(Metered::App, 100), at(4200));
+    all.forget_app(&"app".into());
     let inner = all.lock();
     assert!(inner.shares.is_empty() && inner.silences.is_empty() && inner.lines.is_empty());
 }
@@ -328,7 +328,7 @@ proptest! {
         };
         for step in steps {
             match step {
-                Step::Hear(percent) => all.hear("app", &usage(Metered::App, percent), at(second)),
+                Step::Hear(percent) => all.hear(&"app".into(), &usage(Metered::App, percent), at(second)),
                 Step::Ask(namespace, count, priority) => for _ in 0..count {
                     number += 1;
                     let name = format!("page-{number}");
@@ -359,9 +359,10 @@ proptest! {
 
 #[test]
 fn why_a_look_is_held_back_stays_the_same_while_it_lasts() {
-    let (budgets, app) = (UsageTracker::default(), Budget::app("app"));
-    let hear =
-        |percent, second| budgets.hear("app", &Usage { of: Metered::App, percent, regain_access: None }, at(second));
+    let (budgets, app) = (UsageTracker::default(), Budget::app(&"app".into()));
+    let hear = |percent, second| {
+        budgets.hear(&"app".into(), &Usage { of: Metered::App, percent, regain_access: None }, at(second))
+    };
     let why = |second| budgets.brake(std::slice::from_ref(&app), at(second));
     hear(50, 0);
     assert!(!why(0).contains("since"), "{}", why(0));

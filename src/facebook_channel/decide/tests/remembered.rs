@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::scene::*;
 use crate::api::{AuthorizationStatus, FacebookChannelStatus};
+use crate::base::ids::Uid;
 use crate::facebook_channel::model::TokenSeen;
 use crate::facebook_channel::token_check_schedule::{is_ending, remembered_token, token_slot};
 use crate::graph::{EndReason, Verdict};
@@ -22,7 +23,7 @@ fn ending(at: Timestamp) -> FacebookChannelStatus {
 /// The slots of a day, seen every ten minutes.
 fn slots(status: &FacebookChannelStatus) -> usize {
     let times = (0..6 * 24).map(|step| now() + SignedDuration::from_mins(10 * step));
-    let slots: BTreeSet<_> = times.map(|now| token_slot("uid", status, now, DAY)).collect();
+    let slots: BTreeSet<_> = times.map(|now| token_slot(&"uid".into(), status, now, DAY)).collect();
     slots.len()
 }
 
@@ -56,7 +57,7 @@ fn a_good_authorization_is_about_to_end_on_its_last_day_and_a_dead_one_is_not() 
 
 #[test]
 fn slots_of_tokens_are_spread_over_the_day() {
-    let of = |n| token_slot(&format!("uid-{n}"), &FacebookChannelStatus::default(), now(), DAY);
+    let of = |n| token_slot(&Uid::new(&format!("uid-{n}")), &FacebookChannelStatus::default(), now(), DAY);
     let slots: BTreeSet<_> = (0..1_000).map(of).collect();
     assert!(slots.len() > 900 && slots.iter().all(|slot| now().duration_since(*slot) < HOUR * 24));
 }

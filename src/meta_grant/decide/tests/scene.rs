@@ -100,7 +100,7 @@ pub(super) fn covered(ids: &[&str]) -> Covered {
 pub(super) fn granted(ids: &[&str]) -> Granted {
     let page = |row: Account| (row.id, GrantedPage { name: row.name, tasks: row.tasks, token: row.token, gap: None });
     Granted {
-        uid: "u1".to_owned(),
+        uid: "u1".into(),
         app: Key::new("platform", "acme"),
         fingerprint: "in-use".to_owned(),
         info: system_user(10),

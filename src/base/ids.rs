@@ -1,0 +1,63 @@
+//! Identities, each with a type of its own, so that none is taken for another: what is kept by the UID of a MetaApp is not
+//! looked up by the app's id at Meta. The fields of `api` stay text; a pass converts them where it observes its object.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kube::Resource;
+
+macro_rules! identities {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The identity that is written so.
+            pub fn new(text: &str) -> Self {
+                Self(text.into())
+            }
+
+            /// The identity as it is written.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+
+        /// As of the text: fingerprints are made of it.
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self.as_str(), f)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self.as_str(), f)
+            }
+        }
+    )+};
+}
+
+identities! {
+    /// UID of a Kubernetes object.
+    Uid,
+}
+
+impl Uid {
+    /// The UID of an object; empty if it has none.
+    pub fn of(object: &impl Resource) -> Self {
+        Self::new(object.meta().uid.as_deref().unwrap_or_default())
+    }
+
+    /// Whether it is the UID of this object.
+    pub fn is_of(&self, object: &impl Resource) -> bool {
+        object.meta().uid.as_deref() == Some(self.as_str())
+    }
+}
