@@ -12,7 +12,7 @@ use super::state::AssetClaims;
 use crate::api::outcome::Class;
 use crate::api::{AssetClaim, AssetClaimStatus, ClaimState};
 use crate::base::clock::Stamp;
-use crate::base::ids::Uid;
+use crate::base::ids::{PageId, Uid};
 use crate::base::key::{Key, KindName};
 use crate::base::schedule::NEVER;
 use crate::cluster::error;
@@ -36,7 +36,7 @@ pub async fn release(
     claim: &AssetClaim,
     access: &Access,
 ) -> Result<(AssetClaim, Answer<()>), Failure> {
-    let (key, page) = (Key::of(claim), &claim.spec.asset_id);
+    let (key, page) = (Key::of(claim), &PageId::new(&claim.spec.asset_id));
     leads(&claims.ctx, KindName::ASSET_CLAIM, &key)?;
     let (mut status, since) = (claim.status.clone().unwrap_or_default(), Stamp::now());
     status.releasing_since = Some(claims.ctx.clock.now());

@@ -8,7 +8,7 @@ use super::decide;
 use super::model::{Checked, Observed};
 use super::state::AssetClaims;
 use crate::api::{AssetClaim, ClaimState, DeletionPolicy, FacebookChannel, ManagementPolicy, MetaApp};
-use crate::base::ids::Uid;
+use crate::base::ids::{PageId, Uid};
 use crate::base::key::{Key, KindName};
 use crate::base::priority::Priority;
 use crate::cluster::error::Failure;
@@ -79,7 +79,7 @@ fn is_clock_doubted(claims: &AssetClaims, access: Option<&Access>) -> bool {
 
 /// What an unsubscription uses of what Meta allows.
 fn budgets(claim: &AssetClaim, app: &Uid) -> [Budget; 2] {
-    [Budget::app(app), Budget::page(app, &claim.spec.asset_id)]
+    [Budget::app(app), Budget::page(app, &PageId::new(&claim.spec.asset_id))]
 }
 
 /// Until when Meta is not asked to unsubscribe a page, since it limits that or does not answer. Nobody waits for it, so

@@ -30,6 +30,12 @@ macro_rules! identities {
             }
         }
 
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+
         /// As of the text: fingerprints are made of it.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,6 +54,10 @@ macro_rules! identities {
 identities! {
     /// UID of a Kubernetes object.
     Uid,
+    /// Id of an app at Meta.
+    AppId,
+    /// Id of a page at Meta.
+    PageId,
 }
 
 impl Uid {

@@ -5,6 +5,7 @@ use super::observe;
 use super::state::FacebookChannels;
 use super::{previous_app, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod, WebhookObject};
+use crate::base::ids::PageId;
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
@@ -58,7 +59,7 @@ pub async fn act(
         }
         (Mutation::Subscribe { fields }, Some(access)) => {
             let (version, credentials, token) = (&access.version, &access.credentials, &access.token);
-            let page_id = &channel.spec.page_id;
+            let page_id = &PageId::new(&channel.spec.page_id);
             let subscribe = channels.ctx.graph.subscribe_page(version, credentials, token, page_id, &fields);
             let sent =
                 claim_fence::held(&channels.ownership, KindName::FACEBOOK_CHANNEL, &pass.key, &wanted, subscribe)
@@ -123,7 +124,7 @@ async fn unsubscribe(
     access: Option<&Access>,
     mut asked: Asked,
 ) -> Result<Asked, Failure> {
-    let page_id = &wanted.id;
+    let page_id = &PageId::new(&wanted.id);
     let app_key = app_key.ok_or_else(inputs_changed)?;
     let app = channels.apps.get(app_key).ok_or_else(inputs_changed)?;
     let credentials = meta_app::secrets::find_credentials(&channels.apps, &app).await?.ok_or_else(inputs_changed)?;

@@ -91,7 +91,7 @@ impl BatchResync for FacebookChannels {
         let Some(Visit { access: Access { version, credentials, .. }, .. }) = visits.first() else { return Vec::new() };
         let reads: Vec<_> = visits
             .iter()
-            .map(|visit| PageRead { page_id: &visit.channel.spec.page_id, token: &visit.access.token })
+            .map(|visit| PageRead { page_id: &visit.restraint.page, token: &visit.access.token })
             .collect();
         let Ok(answers) = self.ctx.read(self.ctx.graph.pages(version, credentials, &reads)).await else {
             return Vec::new();
@@ -150,7 +150,7 @@ impl Visit {
     }
 
     fn look(&self) -> Look<'_> {
-        Look { channel: &self.channel, token: &self.access.token, pass: &self.pass }
+        Look { channel: &self.channel, page_id: &self.restraint.page, token: &self.access.token, pass: &self.pass }
     }
 
     /// Compares what was read with the status by deciding about it.

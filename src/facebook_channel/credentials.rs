@@ -21,7 +21,7 @@ use super::state::FacebookChannels;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::references::{Purpose, SecretKeyReference};
 use crate::api::{CredentialSource, FacebookChannel, MetaApp, MetaGrant, Reason};
-use crate::base::ids::Uid;
+use crate::base::ids::{PageId, Uid};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::dependency::{DependencyError, Told};
@@ -51,7 +51,7 @@ pub enum Source {
         /// The MetaGrant, if it is there.
         object: Option<Arc<MetaGrant>>,
         /// Id of the page.
-        page_id: String,
+        page_id: PageId,
     },
 }
 
@@ -69,7 +69,7 @@ impl Source {
             Some(CredentialSource::Grant(declared)) => {
                 let grant = Key::new(namespace, &declared.name);
                 let object = channels.grants.get(&grant);
-                Self::Grant { grant, object, page_id: channel.spec.page_id.clone() }
+                Self::Grant { grant, object, page_id: PageId::new(&channel.spec.page_id) }
             }
         }
     }
@@ -97,7 +97,7 @@ impl Source {
             Self::Undeclared => Vec::new(),
             Self::Secret { secret, .. } => vec![Dependency::Secret(secret.clone())],
             Self::Grant { grant, page_id, .. } => {
-                let page = Dependency::GrantedPage(grant.clone(), page_id.clone());
+                let page = Dependency::GrantedPage(grant.clone(), page_id.as_str().to_owned());
                 vec![Dependency::MetaGrant(grant.clone()), page]
             }
         }
@@ -154,7 +154,7 @@ async fn read(
 fn granted(
     channels: &FacebookChannels,
     (key, object): (&Key, &MetaGrant),
-    page_id: &str,
+    page_id: &PageId,
     context: &str,
     now: Timestamp,
 ) -> (TokenSeen, Option<Token>) {
@@ -167,7 +167,7 @@ fn granted(
         let trouble = DependencyError::Unknown(Told::only(format!("its authorization was due to end at {end}.")));
         return (TokenSeen::GrantTrouble { trouble, ended: None }, None);
     }
-    let Some(page) = granted.pages.get(page_id) else {
+    let Some(page) = granted.pages.get(page_id.as_str()) else {
         // The grant was listed before the page was in use, and without it: what it gives for it is yet to be found out.
         channels.ctx.wakeups.wake(KindName::META_GRANT, key.clone());
         return (TokenSeen::NotListed, None);
@@ -180,7 +180,7 @@ fn granted(
         of_system_user: granted.info.kind == Some(TokenKind::SystemUser),
         info: TokenInfo {
             kind: Some(TokenKind::Page),
-            profile_id: Some(page_id.to_owned()),
+            profile_id: Some(page_id.clone()),
             issued_at: None,
             ..granted.info.clone()
         },

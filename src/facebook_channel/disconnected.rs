@@ -87,7 +87,7 @@ mod tests {
 
     fn app() -> AppSeen {
         AppSeen::Found {
-            app_id: APP.to_owned(),
+            app_id: APP.into(),
             fields: vec!["messages".to_owned()],
             awaited: Vec::new(),
             required: Vec::new(),
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn the_claim_names_no_field_of_a_page_that_was_parted_from() {
         let rows = |app: &str| {
-            let row = PageSubscription { id: app.to_owned(), name: None, subscribed_fields: vec!["feed".to_owned()] };
+            let row = PageSubscription { id: app.into(), name: None, subscribed_fields: vec!["feed".to_owned()] };
             Asked { subscriptions: Some(Ok(vec![row])), ..Asked::default() }
         };
         let ended = || Asked { unsubscribed: Some(Ok(())), ..Asked::default() };

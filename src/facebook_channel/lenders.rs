@@ -9,6 +9,7 @@ use super::credentials::Source;
 use super::state::FacebookChannels;
 use super::{observe, threads};
 use crate::api::{Connection, FacebookChannel, ManagementPolicy};
+use crate::base::ids::PageId;
 use crate::base::key::Key;
 use crate::cluster::error::Failure;
 use crate::meta_app::page_reads::{LendsPages, Lent};
@@ -65,7 +66,7 @@ async fn lent(
     let uid = channel.uid().unwrap_or_default();
     let (seen, token) = Source::of(channels, channel).look(channels, &uid, now).await?;
     let fingerprint = seen.fingerprint().map(ToOwned::to_owned);
-    let (page_id, reads_threads) = (channel.spec.page_id.clone(), threads::is_wanted(channel));
+    let (page_id, reads_threads) = (PageId::new(&channel.spec.page_id), threads::is_wanted(channel));
     Ok(token.map(|token| Lent { page_id, token, fingerprint, reads_threads }))
 }
 

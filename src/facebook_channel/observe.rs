@@ -15,7 +15,7 @@ use crate::api::{
     REQUESTED_AT,
 };
 use crate::base::fingerprint::Fingerprint;
-use crate::base::ids::Uid;
+use crate::base::ids::{AppId, PageId, Uid};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::dependents::Dependency;
@@ -159,7 +159,7 @@ pub fn wanted(
     app: &AppSeen,
     asked: &Asked,
 ) -> Wanted {
-    let app_id = app.id().unwrap_or_default().to_owned();
+    let app_id = app.id().map(AppId::as_str).unwrap_or_default().to_owned();
     let holder = ClaimHolder {
         namespace: pass.key.namespace.clone(),
         name: pass.key.name.clone(),
@@ -263,7 +263,7 @@ async fn ask_about_page(
     pass: &Pass<FacebookChannelStatus>,
 ) -> Result<(), Failure> {
     let Some(Access { version, credentials, token }) = &seen.access else { return Ok(()) };
-    let (page_id, asked) = (&channel.spec.page_id, &mut seen.asked);
+    let (page_id, asked) = (&PageId::new(&channel.spec.page_id), &mut seen.asked);
     if let Some(PageNews { page, subscriptions, threads }) = channels.prefetched.take(&pass.key, &seen.inputs, pass.now)
     {
         asked.calls.note(Operation::ReadPage, &page);
@@ -284,7 +284,8 @@ async fn ask_about_page(
     // Of a page that Meta is silent about, or refuses on account of the token, nothing more is asked.
     let shown = matches!(&seen.asked.page, Some(Ok(_)));
     if shown && seen.asked.threads.is_none() && threads::are_due_in_pass(channels, channel, seen, pass) {
-        let found = threads::read(channels, version, credentials, &[threads::Look { channel, token, pass }]).await?;
+        let found =
+            threads::read(channels, version, credentials, &[threads::Look { channel, page_id, token, pass }]).await?;
         seen.asked.threads = found.into_iter().next().inspect(|it| {
             seen.asked.calls.note(Operation::ReadConversations, it);
             threads::note(channels, pass, it);

@@ -4,7 +4,7 @@
 use super::model::{Former, FormerEnd};
 use super::state::FacebookChannels;
 use crate::api::FacebookChannelStatus;
-use crate::base::ids::Uid;
+use crate::base::ids::{PageId, Uid};
 use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
@@ -44,7 +44,7 @@ pub async fn unsubscribe(
         detail: "the watch has brought no usable one".to_owned(),
         conflict: true,
     })?;
-    let page_id = &wanted.id;
+    let page_id = &PageId::new(&wanted.id);
     let end = channels.ctx.graph.unsubscribe_page(&access.version, &access.credentials, page_id);
     let sent = claim_fence::held(&channels.ownership, KindName::FACEBOOK_CHANNEL, &pass.key, wanted, end).await?;
     let Some(result) = sent else { return Ok(None) };

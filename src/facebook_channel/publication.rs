@@ -9,6 +9,7 @@ use crate::api::outcome::Class;
 use crate::api::references::{Purpose, published};
 use crate::api::{FacebookChannel, FacebookChannelStatus, PURPOSE_LABEL};
 use crate::base::fingerprint::Fingerprint;
+use crate::base::ids::AppId;
 use crate::base::key::Key;
 use crate::cluster::error;
 use crate::cluster::error::Failure;
@@ -121,7 +122,7 @@ fn content(channel: &FacebookChannel, app: &AppSeen, access: &Access) -> [(&'sta
     [
         (published::TOKEN_KEY, access.token.expose().to_owned()),
         (published::PAGE_ID_KEY, channel.spec.page_id.clone()),
-        (published::APP_ID_KEY, app.id().unwrap_or_default().to_owned()),
+        (published::APP_ID_KEY, app.id().map(AppId::as_str).unwrap_or_default().to_owned()),
         (published::GRAPH_VERSION_KEY, access.version.to_string()),
     ]
 }

@@ -7,7 +7,7 @@ use super::state::FacebookChannels;
 use super::token_check_schedule;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ManagementPolicy};
-use crate::base::ids::Uid;
+use crate::base::ids::{PageId, Uid};
 use crate::base::priority::{Occasion, Priority};
 use crate::controller::pass::Pass;
 use crate::limits::answer::Refusal;
@@ -17,6 +17,8 @@ use crate::limits::app_usage::{Ask, Budget};
 pub struct Restraint {
     /// UID of the MetaApp.
     pub app: Uid,
+    /// Id of the page.
+    pub page: PageId,
     /// Whether the application's own check finds out when an outage is over; that of a paused one never takes place.
     pub probed: bool,
     /// What is limited.
@@ -31,8 +33,9 @@ impl Restraint {
         let probed = found.as_ref().is_none_or(|app| app.spec.management_policy != ManagementPolicy::Pause);
         let app = found.as_deref().map(Uid::of).unwrap_or_default();
         let token = seen.token.fingerprint().map(|fingerprint| Budget::token(&app, fingerprint));
-        let budgets = [Budget::app(&app), Budget::page(&app, &channel.spec.page_id)].into_iter().chain(token).collect();
-        Self { app, probed, budgets }
+        let page = PageId::new(&channel.spec.page_id);
+        let budgets = [Budget::app(&app), Budget::page(&app, &page)].into_iter().chain(token).collect();
+        Self { app, page, probed, budgets }
     }
 
     /// What stands for Meta's answers in a pass that may not ask.

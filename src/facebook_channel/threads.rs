@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, ReceiverRequirement};
+use crate::base::ids::PageId;
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
 use crate::facebook_channel::model::Observed;
@@ -70,6 +71,8 @@ pub fn is_wanted(channel: &FacebookChannel) -> bool {
 pub struct Look<'a> {
     /// Its channel.
     pub channel: &'a FacebookChannel,
+    /// Id of the page.
+    pub page_id: &'a PageId,
     /// The page token.
     pub token: &'a Token,
     /// The pass or visit in which it is checked.
@@ -101,8 +104,7 @@ async fn threads(
     credentials: &AppCredentials,
     looks: &[Look<'_>],
 ) -> Vec<Result<Vec<Thread>, GraphError>> {
-    let pages: Vec<_> =
-        looks.iter().map(|look| PageRead { page_id: &look.channel.spec.page_id, token: look.token }).collect();
+    let pages: Vec<_> = looks.iter().map(|look| PageRead { page_id: look.page_id, token: look.token }).collect();
     let found = channels.ctx.graph.conversations(version, credentials, &pages, CONVERSATIONS).await;
     let active = |(rows, look): (Conversations, &Look<'_>)| -> Conversations {
         Ok(rows?.into_iter().filter(|row| is_active(row, look.pass.now)).collect())

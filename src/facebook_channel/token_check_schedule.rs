@@ -9,7 +9,7 @@ use super::model::Observed;
 use crate::api::conditions::{ConditionType, Status, find};
 use crate::api::{AuthorizationStatus, FacebookChannel, FacebookChannelStatus, Reason};
 use crate::base::clock::Moment;
-use crate::base::ids::Uid;
+use crate::base::ids::{AppId, PageId, Uid};
 use crate::graph::{TokenInfo, TokenKind};
 use crate::meta_app::token_check;
 
@@ -63,7 +63,7 @@ pub fn remembered_token(
     channel: &FacebookChannel,
     previous: &FacebookChannelStatus,
     seen: &Observed,
-    app_id: &str,
+    app_id: &AppId,
     now: Timestamp,
 ) -> Option<TokenInfo> {
     // That it has ended is asked, not reckoned: its end may have been put off since.
@@ -76,13 +76,13 @@ pub fn remembered_token(
     // A kind that debug_token does not tell was not told of a token that was found good for this page.
     let is_page = authorization.token_type.as_deref().is_none_or(|kind| kind == TokenKind::Page.as_str());
     (same && good && confirmed && is_page).then(|| TokenInfo {
-        app_id: Some(app_id.to_owned()),
+        app_id: Some(app_id.clone()),
         kind: Some(TokenKind::Page),
         is_valid: true,
         issued_at: None,
         expires_at: authorization.expires_at,
         data_access_expires_at: authorization.data_access_expires_at,
-        profile_id: Some(channel.spec.page_id.clone()),
+        profile_id: Some(PageId::new(&channel.spec.page_id)),
         user_id: authorization.grantor_id.clone(),
         scopes: Some(authorization.scopes.clone()).filter(|scopes| !scopes.is_empty()),
         // That they reach this page was found good with the rest.

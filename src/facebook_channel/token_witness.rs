@@ -9,7 +9,7 @@ use super::policy::token;
 use super::state::FacebookChannels;
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
 use crate::base::clock::Moment;
-use crate::base::ids::Uid;
+use crate::base::ids::{AppId, Uid};
 use crate::cluster::error::Failure;
 use crate::controller::dependency::{DependencyError, Told};
 use crate::controller::pass::Pass;
@@ -83,7 +83,7 @@ pub async fn ask_about_token(
         let result = channels.ctx.read(channels.ctx.graph.token_owner(version, credentials, token)).await?;
         match seen.asked.calls.answer(Operation::ReadMe, result) {
             // Whatever it speaks for, it is the token of that.
-            Ok(owner) => (info.profile_id, info.kind) = (Some(owner), info.kind.or(Some(TokenKind::Page))),
+            Ok(owner) => (info.profile_id, info.kind) = (Some(owner.into()), info.kind.or(Some(TokenKind::Page))),
             // Nothing is proven as long as nobody tells.
             Err(refusal) if refusal.says_nothing() => answer = Err(refusal),
             Err(refusal) => answer = Err(Refusal { verdict: Verdict::Refused, definite: None, ..refusal }),
@@ -109,14 +109,14 @@ async fn ask_grant(
 ) -> Result<(), Failure> {
     let Source::Grant { grant: key, page_id, .. } = Source::of(channels, channel) else { return Ok(()) };
     // The next listing may give another token for the page.
-    channels.grants.tokens.doubt(&key, &page_id);
+    channels.grants.tokens.doubt(&key, page_id.as_str());
     let Some(answer) = crate::meta_grant::witness(&channels.grants, &key, pass.now).await? else { return Ok(()) };
     seen.asked.calls.note(Operation::DebugToken, &answer);
     seen.asked.witnessed = true;
     match token_check::debugged(Some(&answer)) {
         Some(Ok(info)) => {
             if !info.is_valid {
-                seen.token = ended(info, seen.app.id().unwrap_or_default());
+                seen.token = ended(info, &seen.app.id().cloned().unwrap_or_default());
                 seen.asked.token = None;
             }
             // Its own check says what is wrong, once for all of its channels, and wakes them.
@@ -129,7 +129,7 @@ async fn ask_grant(
 }
 
 /// What is known of a grant whose token is not valid any more.
-fn ended(info: &TokenInfo, app_id: &str) -> TokenSeen {
+fn ended(info: &TokenInfo, app_id: &AppId) -> TokenSeen {
     let kinds = [TokenKind::User, TokenKind::SystemUser];
     let flaw = token_check::not_usable(info, app_id, &kinds);
     let reason = flaw.as_ref().map_or(Reason::SessionInvalidated, token_check::Flaw::reason);

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::decode::{lenient_flag, lenient_id, optional_flag, optional_id, optional_ids, optional_time};
 use super::error::GraphFault;
+use crate::base::ids::{AppId, PageId};
 use crate::base::redact::{identifier, redact};
 
 /// What kind of token it is.
@@ -62,7 +63,7 @@ impl<'de> Deserialize<'de> for TokenKind {
 pub struct TokenInfo {
     /// The app the token belongs to.
     #[serde(default, deserialize_with = "optional_id")]
-    pub app_id: Option<String>,
+    pub app_id: Option<AppId>,
     /// What kind of token it is; `None` = Graph does not tell.
     #[serde(rename = "type", default)]
     pub kind: Option<TokenKind>,
@@ -80,7 +81,7 @@ pub struct TokenInfo {
     pub data_access_expires_at: Option<Timestamp>,
     /// The page of a page token; `None` also if Graph does not tell.
     #[serde(default, deserialize_with = "optional_id")]
-    pub profile_id: Option<String>,
+    pub profile_id: Option<PageId>,
     /// Who granted it.
     #[serde(default, deserialize_with = "optional_id")]
     pub user_id: Option<String>,
@@ -234,7 +235,7 @@ pub struct PageNode {
 pub struct PageSubscription {
     /// The app's id.
     #[serde(deserialize_with = "lenient_id")]
-    pub id: String,
+    pub id: AppId,
     /// The app's name, redacted.
     #[serde(default, deserialize_with = "optional_text")]
     pub name: Option<String>,

@@ -26,6 +26,7 @@ use super::token::{AppCredentials, Token};
 use super::usage_headers::{Charged, Headers, VERSION};
 use super::verdict::Verdict;
 use super::version::Version;
+use crate::base::ids::{AppId, PageId};
 
 /// The operations that Graph accepts in one batch, and how many are about one page.
 const OPERATIONS: usize = 50;
@@ -41,7 +42,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(3600);
 #[derive(Clone, Copy, Debug)]
 pub struct PageRead<'a> {
     /// Id of the page.
-    pub page_id: &'a str,
+    pub page_id: &'a PageId,
     /// The page token.
     pub token: &'a Token,
 }
@@ -73,17 +74,17 @@ impl PageAnswers {
 
 /// Where batches were refused as such, by app and version.
 #[derive(Default)]
-pub(crate) struct RefusedBatches(Mutex<HashMap<(String, Version), Instant>>);
+pub(crate) struct RefusedBatches(Mutex<HashMap<(AppId, Version), Instant>>);
 
 impl RefusedBatches {
-    fn are_refused(&self, app_id: &str, version: Version, now: Instant) -> bool {
+    fn are_refused(&self, app_id: &AppId, version: Version, now: Instant) -> bool {
         let mut since = self.0.lock();
         since.retain(|_, at| now.duration_since(*at) < REFUSED_FOR);
-        since.contains_key(&(app_id.to_owned(), version))
+        since.contains_key(&(app_id.clone(), version))
     }
 
-    fn remember(&self, app_id: &str, version: Version, now: Instant) {
-        self.0.lock().insert((app_id.to_owned(), version), now);
+    fn remember(&self, app_id: &AppId, version: Version, now: Instant) {
+        self.0.lock().insert((app_id.clone(), version), now);
     }
 }
 
@@ -195,10 +196,10 @@ impl GraphClient {
         let mut asks = Vec::with_capacity(reads.len() * PER_PAGE);
         for read in reads {
             let (operation, token, parameters) = (Operation::ReadPage, read.token, vec![("fields", fields.as_str())]);
-            asks.push(Ask { operation, token, path: vec![read.page_id], parameters });
+            asks.push(Ask { operation, token, path: vec![read.page_id.as_str()], parameters });
             let (operation, parameters) =
                 (Operation::ReadPageSubscriptions, vec![("fields", ROW_FIELDS), ("limit", LIST_LIMIT)]);
-            asks.push(Ask { operation, token, path: vec![read.page_id, "subscribed_apps"], parameters });
+            asks.push(Ask { operation, token, path: vec![read.page_id.as_str(), "subscribed_apps"], parameters });
         }
         let items = self.operations(version, app, &asks).await?;
         let parts = items.chunks(PER_PAGE).zip(reads).map(|(items, read)| {
@@ -241,7 +242,8 @@ impl GraphClient {
 
     fn page_part(&self, item: Option<&Item>, read: &PageRead<'_>, secrets: &[&str]) -> Part<PageNode> {
         let Some(item) = item else { return Part::Open };
-        let result = item.read::<PageNode>(secrets).and_then(|node| same_object(&node.id, read.page_id).map(|()| node));
+        let result =
+            item.read::<PageNode>(secrets).and_then(|node| same_object(&node.id, read.page_id.as_str()).map(|()| node));
         let verdict = result.as_ref().err().map(|error| classify(error, Operation::ReadPage));
         self.transport.batched(Operation::ReadPage, &result);
         // Asked alone, it is asked once more without the field.

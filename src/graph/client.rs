@@ -23,6 +23,7 @@ use super::token::{AppCredentials, Token};
 use super::usage_headers::Charged;
 use super::verdict::Verdict;
 use super::version::Version;
+use crate::base::ids::PageId;
 
 pub(super) const ROW_FIELDS: &str = "id,name,subscribed_fields";
 const PAGE_FIELDS: Fields = Fields { required: &["id"], optional: &["name", "is_published"] };
@@ -92,7 +93,7 @@ impl GraphClient {
         let mut call = app_call(Method::GET, Operation::ReadApp, version, app, &path);
         call.parameters.push(("fields", "id,name"));
         let node: AppNode = self.transport.send(call).await?;
-        same_object(&node.id, &app.app_id)?;
+        same_object(&node.id, app.app_id.as_str())?;
         Ok(node)
     }
 
@@ -157,7 +158,7 @@ impl GraphClient {
         version: &Version,
         app: &AppCredentials,
         token: &Token,
-        page_id: &str,
+        page_id: &PageId,
     ) -> Result<PageNode, GraphError> {
         let mut result = self.page_once(version, app, token, page_id).await;
         if self.left_out(&result, version, app) {
@@ -165,7 +166,7 @@ impl GraphClient {
             self.left_out(&result, version, app);
         }
         let node = result?;
-        same_object(&node.id, page_id)?;
+        same_object(&node.id, page_id.as_str())?;
         Ok(node)
     }
 
@@ -174,10 +175,10 @@ impl GraphClient {
         version: &Version,
         app: &AppCredentials,
         token: &Token,
-        page_id: &str,
+        page_id: &PageId,
     ) -> Result<PageNode, GraphError> {
         let fields = self.page_fields(version, app);
-        let path = [page_id];
+        let path = [page_id.as_str()];
         let mut call = page_call(Method::GET, Operation::ReadPage, version, app, token, &path);
         call.parameters.push(("fields", &fields));
         self.transport.send(call).await
@@ -206,9 +207,9 @@ impl GraphClient {
         version: &Version,
         app: &AppCredentials,
         token: &Token,
-        page_id: &str,
+        page_id: &PageId,
     ) -> Result<Vec<PageSubscription>, GraphError> {
-        let path = [page_id, "subscribed_apps"];
+        let path = [page_id.as_str(), "subscribed_apps"];
         self.rows(|| {
             let mut call = page_call(Method::GET, Operation::ReadPageSubscriptions, version, app, token, &path);
             call.parameters.push(("fields", ROW_FIELDS));
@@ -227,11 +228,11 @@ impl GraphClient {
         version: &Version,
         app: &AppCredentials,
         token: &Token,
-        page_id: &str,
+        page_id: &PageId,
         fields: &[String],
     ) -> Result<(), GraphError> {
         let fields = fields.join(",");
-        let path = [page_id, "subscribed_apps"];
+        let path = [page_id.as_str(), "subscribed_apps"];
         let operation = Operation::SubscribePage;
         let mut call = page_call(Method::POST, operation, version, app, token, &path);
         call.parameters.push(("subscribed_fields", &fields));
@@ -247,9 +248,9 @@ impl GraphClient {
         &self,
         version: &Version,
         credentials: &AppCredentials,
-        page_id: &str,
+        page_id: &PageId,
     ) -> Result<(), GraphError> {
-        let path = [page_id, "subscribed_apps"];
+        let path = [page_id.as_str(), "subscribed_apps"];
         let call = app_call(Method::DELETE, Operation::UnsubscribePage, version, credentials, &path);
         match self.transport.send(call).await {
             Err(GraphError::Fault(fault)) if nothing_to_end(&fault) => Ok(()),

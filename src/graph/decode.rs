@@ -45,13 +45,13 @@ pub(crate) fn optional_flag<'de, D: Deserializer<'de>>(source: D) -> Result<Opti
 }
 
 /// For `deserialize_with`: an id that must be there.
-pub(crate) fn lenient_id<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
-    id(&Value::deserialize(source)?).ok_or_else(|| de::Error::custom("not an id"))
+pub(crate) fn lenient_id<'de, D: Deserializer<'de>, T: From<String>>(source: D) -> Result<T, D::Error> {
+    id(&Value::deserialize(source)?).map(T::from).ok_or_else(|| de::Error::custom("not an id"))
 }
 
 /// For `deserialize_with`: an id that may be absent or null.
-pub(crate) fn optional_id<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
-    optional(source, id, "not an id")
+pub(crate) fn optional_id<'de, D: Deserializer<'de>, T: From<String>>(source: D) -> Result<Option<T>, D::Error> {
+    Ok(optional(source, id, "not an id")?.map(T::from))
 }
 
 /// For `deserialize_with`: a list of ids that may be absent or null.

@@ -127,14 +127,14 @@ impl GraphClient {
         let asks = reads.iter().map(|read| Ask {
             operation: Operation::ReadPageToken,
             token: read.token,
-            path: vec![read.page_id],
+            path: vec![read.page_id.as_str()],
             parameters: vec![("fields", "id,name,access_token")],
         });
         let asks: Vec<_> = asks.collect();
         let answers = self.each::<TokenNode>(version, app, &asks).await;
         let told = |(answer, read): (Result<TokenNode, GraphError>, &PageRead<'_>)| {
             let node = answer?;
-            same_object(&node.id, read.page_id)?;
+            same_object(&node.id, read.page_id.as_str())?;
             Ok(PageToken { name: node.name, token: node.access_token.and_then(|text| given(&text, read.token)) })
         };
         answers.into_iter().zip(reads).map(told).collect()
@@ -159,7 +159,7 @@ impl GraphClient {
         call.charged = Charged::Unknown;
         call.parameters.extend([
             ("grant_type", "fb_exchange_token"),
-            ("client_id", &app.app_id),
+            ("client_id", app.app_id.as_str()),
             ("client_secret", app.secret.expose()),
             ("fb_exchange_token", token.expose()),
         ]);

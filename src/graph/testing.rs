@@ -29,7 +29,7 @@ pub(crate) const APP_PROOF: &str = "7300d3c69261e501229d1c12c9e6148ee06d56afb926
 
 pub(crate) fn app() -> AppCredentials {
     let secret = AppSecret::parse(SECRET.as_bytes()).expect("well formed");
-    AppCredentials::new(APP_ID, secret)
+    AppCredentials::new(APP_ID.into(), secret)
 }
 
 /// Hears of an app's usage, of the versions that answer, and of the time.

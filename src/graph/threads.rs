@@ -12,6 +12,7 @@ use super::error::GraphError;
 use super::operation::Operation;
 use super::token::{AppCredentials, Token};
 use super::version::Version;
+use crate::base::ids::{AppId, PageId};
 
 /// A conversation of a page, without what was said and without names.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,7 +30,7 @@ pub struct Conversation {
 pub struct ThreadOwner {
     /// The owning app; absent although there is an owner when the asking app is neither owner nor default app.
     #[serde(default, deserialize_with = "optional_id")]
-    pub app_id: Option<String>,
+    pub app_id: Option<AppId>,
     /// When its control ends.
     #[serde(default, deserialize_with = "optional_time")]
     pub expiration: Option<Timestamp>,
@@ -73,10 +74,10 @@ struct OwnerRow {
 }
 
 impl ConversationRow {
-    fn of_page(self, page_id: &str) -> Conversation {
+    fn of_page(self, page_id: &PageId) -> Conversation {
         let participants = self.participants.map(|rows| rows.data).unwrap_or_default();
         Conversation {
-            person: participants.into_iter().map(|it| it.id).find(|id| id != page_id),
+            person: participants.into_iter().map(|it| it.id).find(|id| id != page_id.as_str()),
             updated_at: self.updated_time.as_deref().and_then(graph_time),
             routed: self.is_owner.is_some(),
         }
@@ -92,7 +93,7 @@ fn graph_time(text: &str) -> Option<Timestamp> {
 #[derive(Clone, Copy, Debug)]
 pub struct OwnerRead<'a> {
     /// Id of the page.
-    pub page_id: &'a str,
+    pub page_id: &'a PageId,
     /// The page token.
     pub token: &'a Token,
     /// Page-scoped id of the person.
@@ -104,7 +105,7 @@ fn latest(limit: &str) -> [(&'static str, &str); 3] {
     [("platform", "messenger"), ("fields", "id,is_owner,updated_time,participants"), ("limit", limit)]
 }
 
-fn of_page(rows: Rows<ConversationRow>, page_id: &str) -> Vec<Conversation> {
+fn of_page(rows: Rows<ConversationRow>, page_id: &PageId) -> Vec<Conversation> {
     rows.data.into_iter().map(|row| row.of_page(page_id)).collect()
 }
 
@@ -130,7 +131,7 @@ impl GraphClient {
         let asks: Vec<_> = reads
             .iter()
             .map(|read| {
-                let (path, parameters) = (vec![read.page_id, "conversations"], latest(&limit).to_vec());
+                let (path, parameters) = (vec![read.page_id.as_str(), "conversations"], latest(&limit).to_vec());
                 Ask { operation: Operation::ReadConversations, token: read.token, path, parameters }
             })
             .collect();
@@ -151,7 +152,8 @@ impl GraphClient {
         let asks: Vec<_> = reads
             .iter()
             .map(|read| {
-                let (path, parameters) = (vec![read.page_id, "thread_owner"], vec![("recipient", read.person)]);
+                let (path, parameters) =
+                    (vec![read.page_id.as_str(), "thread_owner"], vec![("recipient", read.person)]);
                 Ask { operation: Operation::ReadThreadOwner, token: read.token, path, parameters }
             })
             .collect();
@@ -179,7 +181,7 @@ mod tests {
         silent.as_object_mut().expect("an object").remove("is_owner");
         let rows = [row(json!(true), "2026-11-20T09:30:00+0000"), row(json!("false"), "nonsense"), silent, json!({})];
         let graph = Double::json(&json!({"data": rows})).await;
-        let reads = [PageRead { page_id: PAGE, token: &token() }];
+        let reads = [PageRead { page_id: &PAGE.into(), token: &token() }];
         let found = graph.client().conversations(V, &app(), &reads, 5).await.remove(0).expect("rows");
         let time: Timestamp = "2026-11-20T09:30:00Z".parse().expect("a time");
         let conversation = |updated_at, routed| Conversation { person: Some(PERSON.to_owned()), updated_at, routed };
@@ -196,7 +198,7 @@ mod tests {
     #[tokio::test]
     async fn the_owner_of_a_thread_may_be_told_hidden_or_not_there() {
         let owner = |app_id: Option<&str>, seconds: Option<i64>| ThreadOwner {
-            app_id: app_id.map(str::to_owned),
+            app_id: app_id.map(AppId::new),
             expiration: seconds.map(|seconds| Timestamp::from_second(seconds).expect("a time")),
         };
         let cases = [
@@ -212,15 +214,15 @@ mod tests {
         ];
         for (data, expected) in cases {
             let graph = Double::json(&json!({"data": data})).await;
-            let reads = [OwnerRead { page_id: PAGE, token: &token(), person: PERSON }];
+            let reads = [OwnerRead { page_id: &PAGE.into(), token: &token(), person: PERSON }];
             let found = graph.client().thread_owners(V, &app(), &reads).await.remove(0).expect("an answer");
             assert_eq!(found, expected, "{data}");
             assert!(graph.seen()[0].uri.query().expect("a query").contains(&format!("recipient={PERSON}")));
         }
     }
 
-    fn other() -> (&'static str, Token) {
-        ("2200000000000002", Token::parse(b"EAABother-00000000000000000000").expect("well formed"))
+    fn other() -> (PageId, Token) {
+        ("2200000000000002".into(), Token::parse(b"EAABother-00000000000000000000").expect("well formed"))
     }
 
     fn item(code: u16, body: &Value) -> Value {
@@ -233,8 +235,9 @@ mod tests {
             "participants": {"data": [{"id": PERSON}]}}]});
         let fault = json!({"error": {"message": "text", "type": "OAuthException", "code": 190}});
         let graph = Double::json(&json!([item(400, &fault), item(200, &conversation)])).await;
-        let (page, token, (other_page, other_token)) = (PAGE, token(), other());
-        let reads = [PageRead { page_id: page, token: &token }, PageRead { page_id: other_page, token: &other_token }];
+        let (page, token, (other_page, other_token)) = (PageId::new(PAGE), token(), other());
+        let reads =
+            [PageRead { page_id: &page, token: &token }, PageRead { page_id: &other_page, token: &other_token }];
         let found = graph.client().conversations(V, &app(), &reads, 5).await;
         assert!(matches!(&found[0], Err(GraphError::Fault(fault)) if fault.code == 190), "{found:?}");
         assert_eq!(found[1].as_ref().expect("rows")[0].person.as_deref(), Some(PERSON));
@@ -263,8 +266,10 @@ mod tests {
             .await;
             let (token, (other_page, other_token)) = (token(), other());
             let read = |page_id, token| OwnerRead { page_id, token, person: PERSON };
-            let found =
-                graph.client().thread_owners(V, &app(), &[read(PAGE, &token), read(other_page, &other_token)]).await;
+            let found = graph
+                .client()
+                .thread_owners(V, &app(), &[read(&PAGE.into(), &token), read(&other_page, &other_token)])
+                .await;
             let told: Vec<_> = found.iter().map(|it| it.as_ref().expect("an answer").is_some()).collect();
             assert_eq!(told, [true, alone == 2]);
             assert_eq!(graph.seen().iter().filter(|seen| seen.method == "GET").count(), alone);
@@ -275,7 +280,8 @@ mod tests {
     async fn silence_about_a_batch_is_silence_about_each() {
         let graph = Double::deciding(|_| Some(json(500, &json!({})))).await;
         let (token, (other_page, other_token)) = (token(), other());
-        let reads = [PageRead { page_id: PAGE, token: &token }, PageRead { page_id: other_page, token: &other_token }];
+        let reads =
+            [PageRead { page_id: &PAGE.into(), token: &token }, PageRead { page_id: &other_page, token: &other_token }];
         let found = graph.client().conversations(V, &app(), &reads, 5).await;
         assert_eq!((found.len(), found.iter().filter(|it| it.is_err()).count()), (2, 2));
         assert_eq!(graph.seen().len(), 1);

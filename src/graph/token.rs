@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use super::usage_headers::Meter;
+use crate::base::ids::AppId;
 
 /// Shortest and longest access token that is accepted.
 const TOKEN_LENGTH: (usize, usize) = (20, 1024);
@@ -124,7 +125,7 @@ impl fmt::Debug for AppSecret {
 #[derive(Clone, Debug)]
 pub struct AppCredentials {
     /// The app's id.
-    pub app_id: String,
+    pub app_id: AppId,
     /// The app's secret.
     pub secret: AppSecret,
     /// Who is told how much of the app's limits Graph says is used.
@@ -134,8 +135,8 @@ pub struct AppCredentials {
 impl AppCredentials {
     /// Credentials of an app about whose usage nobody is told.
     #[must_use]
-    pub fn new(app_id: &str, secret: AppSecret) -> Self {
-        Self { app_id: app_id.to_owned(), secret, meter: Meter::default() }
+    pub fn new(app_id: AppId, secret: AppSecret) -> Self {
+        Self { app_id, secret, meter: Meter::default() }
     }
 
     /// The app token, `id|secret`.
@@ -143,8 +144,8 @@ impl AppCredentials {
     pub fn app_token(&self) -> Token {
         // Reserved in full: a growing String would leave copies of the secret behind.
         let secret = self.secret.expose();
-        let mut text = String::with_capacity(self.app_id.len() + 1 + secret.len());
-        text.push_str(&self.app_id);
+        let mut text = String::with_capacity(self.app_id.as_str().len() + 1 + secret.len());
+        text.push_str(self.app_id.as_str());
         text.push('|');
         text.push_str(secret);
         Token(SecretString::from(text))
@@ -207,7 +208,7 @@ mod tests {
 
     fn app() -> AppCredentials {
         let secret = AppSecret::parse(b"0123456789abcdef0123456789abcdef").expect("well formed");
-        AppCredentials::new("1111000011110000", secret)
+        AppCredentials::new("1111000011110000".into(), secret)
     }
 
     #[test]

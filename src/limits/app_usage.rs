@@ -14,7 +14,7 @@ use super::reasons_to_wait;
 use super::wait_queue::{Called, WaitQueue};
 use crate::api::{UsageLevel, UsageShare, UsageStatus};
 use crate::base::clock::Moment;
-use crate::base::ids::Uid;
+use crate::base::ids::{PageId, Uid};
 use crate::base::key::Key;
 use crate::base::priority::{FULL, Priority, SPARSE, TIGHT};
 use crate::base::schedule::spread;
@@ -44,7 +44,7 @@ pub struct Budget {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 enum Part {
     App,
-    Page(String),
+    Page(PageId),
     Token(String),
 }
 
@@ -55,8 +55,8 @@ impl Budget {
     }
 
     /// Of what is asked about a page.
-    pub fn page(app: &Uid, id: &str) -> Self {
-        Self { app: app.to_owned(), part: Part::Page(id.to_owned()) }
+    pub fn page(app: &Uid, id: &PageId) -> Self {
+        Self { app: app.to_owned(), part: Part::Page(id.clone()) }
     }
 
     /// Of what is asked with a token, known by its fingerprint.
@@ -236,7 +236,7 @@ impl UsageTracker {
     pub fn hear(&self, app: &Uid, usage: &Usage, now: Timestamp) {
         let budget = match &usage.of {
             Metered::App => Budget::app(app),
-            Metered::Object(id) => Budget::page(app, id),
+            Metered::Object(id) => Budget::page(app, &PageId::new(id)),
         };
         let mut all = self.lock();
         if usage.percent >= FULL {

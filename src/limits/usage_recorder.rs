@@ -72,7 +72,7 @@ mod tests {
         let shown = || metrics.text().lines().find(|line| line.contains("app_usage_percent{")).map(str::to_owned);
         let is_tight = |budget| budgets.are_tight(&[budget], ear.clock.now());
         hear(Metered::Object("2200000000000001".to_owned()), 97);
-        assert_eq!((shown(), is_tight(Budget::page(&"uid".into(), "2200000000000001"))), (None, true));
+        assert_eq!((shown(), is_tight(Budget::page(&"uid".into(), &"2200000000000001".into()))), (None, true));
         let gauge = "meta_channel_operator_app_usage_percent{namespace=\"platform\",name=\"acme\"}";
         for (percent, tight) in [(28, false), (96, true), (0, false)] {
             hear(Metered::App, percent);

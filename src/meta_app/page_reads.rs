@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::state::MetaApps;
-use crate::base::ids::Uid;
+use crate::base::ids::{PageId, Uid};
 use crate::base::key::Key;
 use crate::cluster::error::Failure;
 use crate::graph::{AppCredentials, Conversation, GraphError, Operation, OwnerRead, PageRead, Token, Version};
@@ -14,7 +14,7 @@ use crate::limits::app_usage::Budget;
 /// A page that is connected, and its token.
 pub struct Lent {
     /// Id of the page.
-    pub page_id: String,
+    pub page_id: PageId,
     /// Its token.
     pub token: Token,
     /// Fingerprint of what the token is read with, if it is known.
@@ -64,7 +64,7 @@ impl PageReads<'_> {
     /// If there is no usable answer.
     pub async fn make(&self, read: Operation, version: &Version) -> Result<(), GraphError> {
         let Self { apps, credentials, lent: Lent { page_id, token, .. } } = self;
-        let (graph, page_id) = (&apps.ctx.graph, page_id.as_str());
+        let graph = &apps.ctx.graph;
         match read {
             Operation::DebugToken => graph.debug_token(version, credentials, token).await.map(drop),
             Operation::ReadPage => graph.page(version, credentials, token, page_id).await.map(drop),
@@ -98,12 +98,12 @@ mod tests {
     #[test]
     fn asking_about_a_page_uses_up_its_budget_that_of_its_token_and_that_of_the_app() {
         let lent = |fingerprint: Option<&str>| Lent {
-            page_id: "2200000000000001".to_owned(),
+            page_id: "2200000000000001".into(),
             token: Token::parse(b"EAAsandbox-page-a-000000000000000000").unwrap(),
             fingerprint: fingerprint.map(ToOwned::to_owned),
             reads_threads: false,
         };
-        let page = [Budget::app(&"uid".into()), Budget::page(&"uid".into(), "2200000000000001")];
+        let page = [Budget::app(&"uid".into()), Budget::page(&"uid".into(), &"2200000000000001".into())];
         assert_eq!(lent(None).budgets(&"uid".into()), page);
         assert_eq!(lent(Some("f")).budgets(&"uid".into()), [&page[..], &[Budget::token(&"uid".into(), "f")]].concat());
     }

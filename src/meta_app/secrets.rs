@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use super::state::MetaApps;
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY, Purpose, VERIFY_TOKEN_KEY};
 use crate::api::{GROUP, MetaApp, SecretInUse};
+use crate::base::ids::AppId;
 use crate::base::key::Key;
 use crate::cluster::error::Failure;
 use crate::cluster::secrets::Released;
@@ -48,8 +49,10 @@ pub enum Flaw {
 /// Why the Secret cannot hold an app secret, without its content.
 pub fn entries(apps: &MetaApps, app: &MetaApp, released: &Released) -> Result<Entries, String> {
     let entry = |(name, secret)| {
-        let credentials =
-            AppCredentials { meter: apps.ctx.limits.meter(app), ..AppCredentials::new(&app.spec.app_id, secret) };
+        let credentials = AppCredentials {
+            meter: apps.ctx.limits.meter(app),
+            ..AppCredentials::new(AppId::new(&app.spec.app_id), secret)
+        };
         Entry { name, credentials: Arc::new(credentials) }
     };
     let (usable, flaw) = ordered(released, app)?;

@@ -8,6 +8,7 @@ use super::{DependencyError, allowed};
 use crate::api::conditions::{Finding, Status};
 use crate::api::references::MetaAppReference;
 use crate::api::{MetaApp, Reason};
+use crate::base::ids::AppId;
 use crate::base::key::Key;
 use crate::cluster::error::Failure;
 use crate::controller::dependents::Dependency;
@@ -23,7 +24,7 @@ pub enum AppSeen {
     /// It is there.
     Found {
         /// Id of the application at Meta.
-        app_id: String,
+        app_id: AppId,
         /// Fields that channels inherit: those that the application was seen to be subscribed to.
         fields: Vec<String>,
         /// Fields that the application declares and is about to be subscribed to.
@@ -71,7 +72,7 @@ fn see(app: &MetaApp, allowed: Option<bool>) -> AppSeen {
         Some(true) => {}
     }
     AppSeen::Found {
-        app_id: app.spec.app_id.clone(),
+        app_id: AppId::new(&app.spec.app_id),
         fields: fields(app),
         awaited: awaited_fields(app),
         required: app.spec.required_permissions.clone(),
@@ -102,7 +103,7 @@ impl Obstacle {
 
 impl AppSeen {
     /// Id of the application at Meta, if it is known.
-    pub fn id(&self) -> Option<&str> {
+    pub fn id(&self) -> Option<&AppId> {
         if let Self::Found { app_id, .. } = self { Some(app_id) } else { None }
     }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Reason;
 use crate::api::conditions::Quote;
-use crate::base::ids::Uid;
+use crate::base::ids::{AppId, Uid};
 use crate::base::schedule;
 use crate::graph::{Caller, EndReason, TokenInfo, TokenKind, Verdict, classify_fault};
 use crate::limits::answer::{Answer, Refusal};
@@ -95,8 +95,8 @@ pub fn blames_the_app<T>(answer: &Answer<T>) -> bool {
 
 /// Whether the token is another application's, ended, or of another kind than these. A kind that is not told is no fault:
 /// the calls that are made with the token show what it is.
-pub fn not_usable(info: &TokenInfo, app_id: &str, kinds: &[TokenKind]) -> Option<Flaw> {
-    if info.app_id.as_deref().is_some_and(|found| found != app_id) {
+pub fn not_usable(info: &TokenInfo, app_id: &AppId, kinds: &[TokenKind]) -> Option<Flaw> {
+    if info.app_id.as_ref().is_some_and(|found| found != app_id) {
         return Some(Flaw::Cut(Reason::WrongApp, "debug_token names another application".to_owned()));
     }
     if !info.is_valid {

@@ -11,6 +11,7 @@ use super::model::{AppSeen, Covered, GrantDependents, Observed};
 use super::page_gap::GapStatus;
 use super::page_gap::{Absence, Gap};
 use super::page_tokens::{Granted, GrantedPage, Pages};
+use crate::base::ids::PageId;
 use crate::graph::{
     Account, AppCredentials, CutReason, GraphClient, Operation, PageRead, PageReason, PageToken, Token, TokenInfo,
     Verdict, Version, missing_tasks,
@@ -282,7 +283,8 @@ pub async fn of_another(
             continue;
         }
         let Caller { graph, version, credentials, token } = caller;
-        let reads: Vec<_> = pages.iter().map(|page_id| PageRead { page_id, token }).collect();
+        let ids: Vec<_> = pages.iter().map(|page| PageId::new(page)).collect();
+        let reads: Vec<_> = ids.iter().map(|page_id| PageRead { page_id, token }).collect();
         let answers = graph.page_tokens(version, credentials, &reads).await;
         for (page, result) in pages.iter().zip(answers) {
             let answer = answer(Operation::ReadPageToken, result);

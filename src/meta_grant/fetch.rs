@@ -9,7 +9,7 @@ use super::model::{Access, AppSeen, Covered, Observed, SourceTokenSeen, TokenSec
 use super::state::MetaGrants;
 use crate::api::conditions::{ConditionType, Status, status_of};
 use crate::api::{ManagementPolicy, MetaGrant, MetaGrantStatus};
-use crate::base::ids::Uid;
+use crate::base::ids::{PageId, Uid};
 use crate::base::priority::Occasion;
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
@@ -216,9 +216,10 @@ impl Fetch<'_> {
         }
         let Access { version, credentials } = &self.access;
         let remembered = |page: &str| seen.before.as_ref()?.pages.get(page)?.token.as_ref();
-        let reads = asks.iter().map(|(page, with_its_own)| {
+        let ids: Vec<_> = asks.iter().map(|(page, _)| PageId::new(page)).collect();
+        let reads = asks.iter().zip(&ids).map(|((page, with_its_own), page_id)| {
             let own = remembered(page).filter(|_| *with_its_own);
-            PageRead { page_id: page, token: own.unwrap_or(in_use) }
+            PageRead { page_id, token: own.unwrap_or(in_use) }
         });
         let reads: Vec<_> = reads.collect();
         let answers = self.grants.ctx.read(self.grants.ctx.graph.page_tokens(version, credentials, &reads)).await?;

@@ -6,7 +6,7 @@ use super::model::{ClaimObservation, ClaimSeen, Record, Wanted};
 use super::state::Ownership;
 use super::store::{api, stored};
 use crate::api::{AssetClaim, ClaimHolder};
-use crate::base::ids::Uid;
+use crate::base::ids::{PageId, Uid};
 use crate::base::key::Key;
 use crate::cluster::error::{Failure, kubernetes};
 use crate::cluster::write_refused::is_missing_right;
@@ -41,8 +41,8 @@ pub fn observe_record(ownership: &Ownership, wanted: &Wanted) -> Option<Record> 
 }
 
 /// The MetaApp through which a holder used its page, as its claim remembers it.
-pub fn app_of(ownership: &Ownership, page_id: &str, holder_uid: &Uid) -> Option<Key> {
-    let claim = stored(ownership, &AssetClaim::page_name(page_id))
+pub fn app_of(ownership: &Ownership, page_id: &PageId, holder_uid: &Uid) -> Option<Key> {
+    let claim = stored(ownership, &AssetClaim::page_name(page_id.as_str()))
         .filter(|claim| claim.spec.holder.uid == holder_uid.as_str())?;
     claim.spec.app_ref.as_ref().map(|app| Key::new(&app.namespace, &app.name))
 }

@@ -7,6 +7,7 @@ use super::evidence::TokenSays;
 use super::grant;
 use crate::api::conditions::{ConditionType, Finding, Status};
 use crate::api::{CredentialSource, PURPOSE_LABEL, Reason};
+use crate::base::ids::{AppId, PageId};
 use crate::base::key::Key;
 use crate::facebook_channel::model::{AppSeen, TokenSeen};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
@@ -240,8 +241,10 @@ fn grantor(case: &Case<'_>) -> String {
 fn wrong_page(case: &Case<'_>) -> (String, String) {
     let page = &case.channel.spec.page_id;
     let put = put_page_token(case);
-    let other =
-        case.info().and_then(|info| info.profile_id.as_deref()).filter(|id| id.bytes().all(|b| b.is_ascii_digit()));
+    let other = case
+        .info()
+        .and_then(|info| info.profile_id.as_ref().map(PageId::as_str))
+        .filter(|id| id.bytes().all(|b| b.is_ascii_digit()));
     let Some(other) = other else { return (format!("The page token is not for page {page}"), format!("{put}.")) };
     let step =
         format!("{put}; or, if page {other} is meant, declare a channel with pageId {other} instead of this one.");
@@ -286,7 +289,7 @@ fn select_page(case: &Case<'_>) -> String {
 /// The step that puts a new token into the Secret.
 pub(super) fn authorize_again(case: &Case<'_>) -> String {
     let (page, namespace) = (&case.channel.spec.page_id, case.namespace());
-    let app = case.seen.app.id().unwrap_or("of this channel");
+    let app = case.seen.app.id().map_or("of this channel", AppId::as_str);
     let person =
         format!("A person with the tasks MESSAGING and MODERATE on page {page} must authorize app {app} again");
     match case.channel.spec.credentials.source() {

@@ -210,7 +210,7 @@ fn weigh_row(
 ) -> Option<bool> {
     let Some(Ok(rows)) = &seen.asked.subscriptions else { return None };
     let held = previous.subscription.as_ref().map(|it| it.fields.as_slice()).unwrap_or_default();
-    let row = rows.iter().find(|row| Some(row.id.as_str()) == seen.app.id());
+    let row = rows.iter().find(|row| Some(&row.id) == seen.app.id());
     let fields = row.map(|row| row.subscribed_fields.as_slice()).unwrap_or_default();
     if held.iter().all(|field| fields.contains(field)) {
         suspicions.drop(Matter::Rows);

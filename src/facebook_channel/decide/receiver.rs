@@ -7,6 +7,7 @@ use super::case::Case;
 use super::page::not_read;
 use crate::api::conditions::{ConditionType, Finding, Status, find, has_reason};
 use crate::api::{Attestation, PrimaryReceiverStatus, Reason, ReceiverEvidence, ReceiverRequirement};
+use crate::base::ids::AppId;
 use crate::facebook_channel::model::AppSeen;
 use crate::facebook_channel::threads::ACTIVE;
 use crate::graph::Thread;
@@ -21,7 +22,7 @@ const REFRESHED: SignedDuration = SignedDuration::from_hours(24);
 const PAGE_INBOX: &str = "263902037430900";
 
 /// What the threads tell, if anything.
-pub(super) fn measure(threads: &[Thread], app_id: &str, now: Timestamp) -> Option<ReceiverEvidence> {
+pub(super) fn measure(threads: &[Thread], app_id: &AppId, now: Timestamp) -> Option<ReceiverEvidence> {
     let active = |at: Timestamp| now.duration_since(at) < ACTIVE;
     let recent: Vec<_> = threads.iter().filter(|thread| thread.updated_at.is_some_and(active)).collect();
     if recent.is_empty() {
@@ -33,14 +34,14 @@ pub(super) fn measure(threads: &[Thread], app_id: &str, now: Timestamp) -> Optio
     }
     let owners: Vec<_> = recent.iter().filter_map(|thread| thread.owner.as_ref()).collect();
     let count =
-        |wanted: &dyn Fn(Option<&str>) -> bool| owners.iter().filter(|owner| wanted(owner.app_id.as_deref())).count();
+        |wanted: &dyn Fn(Option<&AppId>) -> bool| owners.iter().filter(|owner| wanted(owner.app_id.as_ref())).count();
     let most = |number: usize| number * 2 > owners.len();
-    let foreign = |app: Option<&str>| app.is_some_and(|app| app != app_id);
+    let foreign = |app: Option<&AppId>| app.is_some_and(|app| app != app_id);
     if owners.is_empty() {
         None
     } else if most(count(&|app| app.is_none())) {
         Some(ReceiverEvidence::OwnersHidden)
-    } else if most(count(&|app| app == Some(PAGE_INBOX))) {
+    } else if most(count(&|app| app.is_some_and(|app| app.as_str() == PAGE_INBOX))) {
         Some(ReceiverEvidence::InboxOwnsThreads)
     } else if count(&foreign) > 0 {
         Some(ReceiverEvidence::ForeignOwnerVisible)

@@ -15,7 +15,7 @@ impl Case<'_> {
         row: Option<&PageSubscription>,
         written: &[String],
     ) -> bool {
-        let ours = |row: &&PageSubscription| Some(row.id.as_str()) == self.seen.app.id();
+        let ours = |row: &&PageSubscription| Some(&row.id) == self.seen.app.id();
         let before = self.seen.asked.before.as_ref().map(|rows| held(rows.iter().find(ours)));
         let disputed = repair_fight::is_disputed(find(&self.previous.conditions, type_));
         disputed || before.is_some_and(|before| repair_fight::is_foreign(before, written, held(row)))

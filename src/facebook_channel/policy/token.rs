@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::grant;
 use crate::api::conditions::{ConditionType, find, has_reason};
 use crate::api::{FacebookChannel, FacebookChannelStatus, Reason};
+use crate::base::ids::PageId;
 use crate::facebook_channel::model::{AppSeen, Asked, Observed, TokenSeen};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::{Answer, Refusal};
@@ -69,7 +70,7 @@ pub fn flaw(
     let page_id = &channel.spec.page_id;
     let wrong_page = || {
         let fact = "debug_token names another page".to_owned();
-        (info.profile_id.as_ref() != Some(page_id)).then_some(Flaw::Cut(Reason::WrongPage, fact))
+        (info.profile_id.as_ref().map(PageId::as_str) != Some(page_id)).then_some(Flaw::Cut(Reason::WrongPage, fact))
     };
     let not_granted = || {
         let outside = required.iter().find(|scope| !info.grants(scope, page_id));

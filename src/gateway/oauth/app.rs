@@ -3,6 +3,7 @@
 use reqwest::Url;
 
 use crate::api::MetaApp;
+use crate::base::ids::AppId;
 use crate::gateway::keyring::AppKeys;
 use crate::graph::{AppCredentials, Version};
 use crate::meta_app;
@@ -27,7 +28,7 @@ impl LoginApp {
         let redirect_uri = Url::parse(status.oauth_redirect_uri.as_deref()?).ok()?;
         Some(LoginApp {
             name: status.app_name.clone().unwrap_or_else(|| app.spec.app_id.clone()),
-            credentials: AppCredentials::new(&app.spec.app_id, keys.current_secret()?),
+            credentials: AppCredentials::new(AppId::new(&app.spec.app_id), keys.current_secret()?),
             version: meta_app::facts::version(app),
             redirect_uri,
             required: app.spec.required_permissions.clone(),

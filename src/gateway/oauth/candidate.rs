@@ -146,7 +146,7 @@ fn app_failure(trouble: AppTrouble, error: &GraphError) -> Refusal {
 
 /// What Meta does not tell is no fault: the operator judges the token once more.
 fn is_sufficient(info: &TokenInfo, app: &LoginApp) -> Result<(), Refusal> {
-    if info.app_id.as_deref().is_some_and(|found| found != app.credentials.app_id) {
+    if info.app_id.as_ref().is_some_and(|found| *found != app.credentials.app_id) {
         return Err(Refusal::WrongApp);
     }
     let kinds = [TokenKind::User, TokenKind::SystemUser];

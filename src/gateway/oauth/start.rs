@@ -85,7 +85,7 @@ pub(super) fn redirect_to_login(
     app: &LoginApp,
     (address, challenge): (&str, bool),
 ) -> Response {
-    let (flow, state) = Flow::begin(&app.credentials.app_id, address, challenge, oauth.clock.now());
+    let (flow, state) = Flow::begin(app.credentials.app_id.as_str(), address, challenge, oauth.clock.now());
     let sealed = Sealer::new(&app.credentials.secret, grant.uid()).and_then(|sealer| sealer.seal(&flow));
     let cookies = sealed.map(|sealed| cookie::set(headers, &grant.key(), &flow, &sealed)).unwrap_or_default();
     see_other(&dialog(oauth, app, &state, challenge), cookies)

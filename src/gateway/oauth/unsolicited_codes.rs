@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::returning::Returning;
+use crate::base::ids::AppId;
 use crate::limits::token_bucket::TokenBucket;
 
 /// Codes that Meta is asked about at once.
@@ -28,7 +29,7 @@ pub(super) struct UnsolicitedCodes {
     turns: Arc<Semaphore>,
     clients: Returning,
     /// By the id of the application; of those that there are.
-    apps: Mutex<HashMap<String, TokenBucket>>,
+    apps: Mutex<HashMap<AppId, TokenBucket>>,
 }
 
 impl UnsolicitedCodes {
@@ -41,18 +42,18 @@ impl UnsolicitedCodes {
         &self,
         address: SocketAddr,
         headers: &HeaderMap,
-        app: &str,
+        app: &AppId,
         now: Timestamp,
     ) -> Option<OwnedSemaphorePermit> {
         let turn = Arc::clone(&self.turns).try_acquire_owned().ok()?;
         (self.clients.admits(address, headers, now) && self.admits_app(app, now)).then_some(turn)
     }
 
-    fn admits_app(&self, app: &str, now: Timestamp) -> bool {
+    fn admits_app(&self, app: &AppId, now: Timestamp) -> bool {
         let mut apps = self.apps.lock();
         // A full bucket is as good as none.
         apps.retain(|_, bucket| !bucket.is_full(now));
-        apps.entry(app.to_owned()).or_insert_with(|| TokenBucket::full(now)).take(now, BURST, EVERY).is_ok()
+        apps.entry(app.clone()).or_insert_with(|| TokenBucket::full(now)).take(now, BURST, EVERY).is_ok()
     }
 }
 
@@ -66,12 +67,12 @@ mod tests {
         let (unsolicited, now) = (UnsolicitedCodes::new(1), Timestamp::UNIX_EPOCH);
         let admit = |client: i32, app: &str, now| {
             let headers = [("x-forwarded-for".parse().unwrap(), format!("192.0.2.{client}").parse().unwrap())];
-            unsolicited.admit("10.0.0.1:4444".parse().unwrap(), &headers.into_iter().collect(), app, now)
+            unsolicited.admit("10.0.0.1:4444".parse().unwrap(), &headers.into_iter().collect(), &app.into(), now)
         };
         assert!((0..BURST).all(|client| admit(client, "1", now).is_some()));
         assert!(admit(100, "1", now).is_none() && admit(101, "2", now).is_some());
         assert!(admit(102, "1", now + EVERY).is_some() && admit(103, "1", now + EVERY).is_none());
-        unsolicited.admits_app("3", now + EVERY * (2 * BURST));
+        unsolicited.admits_app(&"3".into(), now + EVERY * (2 * BURST));
         assert_eq!(unsolicited.apps.lock().len(), 1, "what is full again is forgotten");
 
         let later = now + EVERY * (4 * BURST);

@@ -18,13 +18,13 @@ fn a_page_token_is_described() {
         "profile_id": 2_200_000_000_000_001_u64, "user_id": "6600000000000001", "unknown": {"a": 1},
         "scopes": ["pages_show_list", "pages_messaging"],
         "granular_scopes": [{"scope": "pages_show_list", "target_ids": ["2200000000000001"]}, {"scope": "pages_messaging"}]}));
-    assert_eq!(info.app_id.as_deref(), Some("1111000011110000"));
+    assert_eq!(info.app_id, Some("1111000011110000".into()));
     assert_eq!(info.kind, Some(TokenKind::Page));
     assert!(info.is_valid);
     assert_eq!(seconds(info.issued_at), Some(1_790_000_000));
     assert_eq!(info.expires_at, None);
     assert_eq!(seconds(info.data_access_expires_at), Some(1_797_776_000));
-    assert_eq!(info.profile_id.as_deref(), Some("2200000000000001"));
+    assert_eq!(info.profile_id, Some("2200000000000001".into()));
     assert_eq!(info.user_id.as_deref(), Some("6600000000000001"));
     assert_eq!(info.granted().unwrap_or_default(), ["pages_show_list", "pages_messaging"]);
     assert_eq!(info.granular_scopes[1].target_ids, None);

@@ -14,11 +14,11 @@ fn token_of(number: usize) -> Token {
 }
 
 /// Pages to be read; each has a token of its own.
-struct Pages(Vec<(String, Token)>);
+struct Pages(Vec<(PageId, Token)>);
 
 impl Pages {
     fn new(count: usize) -> Self {
-        Self((0..count).map(|number| (page_id(number), token_of(number))).collect())
+        Self((0..count).map(|number| (page_id(number).into(), token_of(number))).collect())
     }
 
     async fn read(&self, client: &GraphClient) -> Result<Vec<PageAnswers>, GraphError> {
@@ -79,7 +79,7 @@ async fn each_operation_has_its_own_token_and_proof_and_none_stands_in_a_url_of_
     let graph = Double::json(&answer).await;
     let answers = Pages::new(2).read(&graph.client()).await.expect("answers");
     assert_eq!(names(&answers), ["Page 0", "Page 1"]);
-    assert!(answers.iter().all(|it| it.subscriptions.as_ref().expect("rows")[0].id == APP_ID));
+    assert!(answers.iter().all(|it| it.subscriptions.as_ref().expect("rows")[0].id.as_str() == APP_ID));
 
     let seen = graph.only();
     assert_eq!((seen.method.as_str(), seen.uri.to_string().as_str()), ("POST", "/v25.0/"));
@@ -230,8 +230,9 @@ async fn where_batches_are_refused_pages_are_read_one_by_one_from_then_on() {
 #[test]
 fn a_refusal_of_batches_is_forgotten_after_an_hour_and_concerns_one_app() {
     let (refused, now) = (RefusedBatches::default(), Instant::now());
-    refused.remember("1", Version::DEFAULT, now);
-    let after = |app, seconds| refused.are_refused(app, Version::DEFAULT, now + Duration::from_secs(seconds));
+    refused.remember(&"1".into(), Version::DEFAULT, now);
+    let after =
+        |app: &str, seconds| refused.are_refused(&app.into(), Version::DEFAULT, now + Duration::from_secs(seconds));
     assert!(after("1", 0) && !after("2", 0));
     assert!(after("1", 3599));
     assert!(!after("1", 3600));

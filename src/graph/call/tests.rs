@@ -12,7 +12,7 @@ use super::*;
 use crate::graph::{GraphClient, Metered, ThrottleScope, Verdict};
 
 async fn error_of(client: &GraphClient) -> GraphError {
-    let error = client.page(V, &app(), &token(), PAGE).await.expect_err("no page");
+    let error = client.page(V, &app(), &token(), &PAGE.into()).await.expect_err("no page");
     if !matches!(error, GraphError::Fault(_)) {
         assert_eq!(classify(&error, Operation::ReadPage), Verdict::NoAnswer);
     }
@@ -71,7 +71,7 @@ async fn an_answer_is_read_only_up_to_the_bound() {
     }
     let fits = format!(r#"{{"id":"{PAGE}","x":"{}"}}"#, "x".repeat(9_900));
     let graph = Double::answering([fits.into_response()]).await;
-    graph.client().page(V, &app(), &token(), PAGE).await.expect("within the bound");
+    graph.client().page(V, &app(), &token(), &PAGE.into()).await.expect("within the bound");
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn what_graph_echoes_is_redacted() {
     assert_redacted(&result.expect_err("refused"));
 
     let graph = Double::json(&json!({"id": PAGE, "name": format!("Shop {SECRET}")})).await;
-    let page = graph.client().page(V, &app(), &token(), PAGE).await.expect("a page");
+    let page = graph.client().page(V, &app(), &token(), &PAGE.into()).await.expect("a page");
     assert_eq!(page.name.as_deref(), Some("Shop [redacted]"));
 }
 
@@ -198,7 +198,7 @@ async fn every_answer_tells_of_the_usage_of_its_app_and_page() {
         vec![],
     ];
     for expected in of_page {
-        let _ = client.page(V, &app, &token(), PAGE).await;
+        let _ = client.page(V, &app, &token(), &PAGE.into()).await;
         assert_eq!(heard.take(), expected);
     }
     client.app(V, &app).await.expect("an app");
@@ -227,15 +227,15 @@ async fn calls_are_observed_by_template_and_class() {
     let counted = Arc::new(Counted::default());
     let observed = |url: &str, milliseconds| observed_client(url, Duration::from_millis(milliseconds), counted.clone());
     let client = observed(&graph.url, 20_000);
-    client.page(V, &app(), &token(), PAGE).await.expect("a page");
-    let _ = client.page(V, &app(), &token(), PAGE).await;
+    client.page(V, &app(), &token(), &PAGE.into()).await.expect("a page");
+    let _ = client.page(V, &app(), &token(), &PAGE.into()).await;
     let _ = client.app(V, &app()).await;
     let _ = client.app_permissions(V, &app()).await;
     let _ = client.debug_token(V, &app(), &token()).await;
     let client = observed(&raw(b"", true).await, 300);
     let _ = client.app_subscriptions(V, &app()).await;
     let client = observed(&raw(b"", false).await, 20_000);
-    let _ = client.subscribe_page(V, &app(), &token(), PAGE, &[]).await;
+    let _ = client.subscribe_page(V, &app(), &token(), &PAGE.into(), &[]).await;
     let expected = [
         ("GET /{page}", "ok"),
         ("GET /{page}", "token_ended"),
@@ -280,7 +280,7 @@ async fn log_two_calls() {
     answer.headers_mut().insert("x-fb-trace-id", HeaderValue::from_static("AbCdEf"));
     let graph = Double::answering([json(200, &json!({"id": PAGE})), answer]).await;
     let client = graph.client();
-    client.page(V, &app(), &token(), PAGE).await.expect("a page");
+    client.page(V, &app(), &token(), &PAGE.into()).await.expect("a page");
     client.debug_token(V, &app(), &token()).await.expect_err("refused");
 }
 

@@ -13,7 +13,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 #[tokio::test]
 async fn a_page_is_read_with_header_and_proof_and_no_token_in_the_url() {
     let graph = Double::json(&json!({"id": PAGE, "name": "Shop", "is_published": true})).await;
-    let page = graph.client().page(V, &app(), &token(), PAGE).await.expect("a page");
+    let page = graph.client().page(V, &app(), &token(), &PAGE.into()).await.expect("a page");
     assert_eq!((page.id.as_str(), page.name.as_deref(), page.is_published), (PAGE, Some("Shop"), Some(true)));
 
     let seen = graph.only();
@@ -65,7 +65,7 @@ async fn a_token_is_debugged_on_behalf_of_the_app() {
     .await;
     let info = graph.client().debug_token(V, &app(), &token()).await.expect("an answer");
     assert_eq!((info.kind, info.is_valid, info.error), (Some(TokenKind::Page), true, None));
-    assert_eq!(info.profile_id.as_deref(), Some(PAGE));
+    assert_eq!(info.profile_id, Some(PAGE.into()));
 
     let seen = graph.only();
     assert_eq!(seen.uri.path(), "/v25.0/debug_token");
@@ -117,7 +117,7 @@ async fn an_app_is_subscribed_with_a_form() {
 async fn a_page_is_subscribed_with_a_form_that_holds_the_proof() {
     let graph = Double::json(&json!({"success": true})).await;
     let fields = ["messages".to_owned()];
-    graph.client().subscribe_page(V, &app(), &token(), PAGE, &fields).await.expect("done");
+    graph.client().subscribe_page(V, &app(), &token(), &PAGE.into(), &fields).await.expect("done");
     let seen = graph.only();
     assert_eq!((seen.method.clone(), seen.uri.to_string()), (Method::POST, format!("/v25.0/{PAGE}/subscribed_apps")));
     let expected = pairs(&[("subscribed_fields", "messages"), ("appsecret_proof", PROOF)]);
@@ -128,7 +128,7 @@ async fn a_page_is_subscribed_with_a_form_that_holds_the_proof() {
 #[tokio::test]
 async fn a_page_is_unsubscribed_with_the_app_token_and_without_a_body() {
     let graph = Double::json(&json!({"success": true})).await;
-    graph.client().unsubscribe_page(V, &app(), PAGE).await.expect("done");
+    graph.client().unsubscribe_page(V, &app(), &PAGE.into()).await.expect("done");
     let seen = graph.only();
     assert_eq!((seen.method.clone(), seen.uri.path()), (Method::DELETE, &*format!("/v25.0/{PAGE}/subscribed_apps")));
     assert_eq!(seen.header("authorization"), format!("Bearer {APP_ID}|{SECRET}"));
@@ -140,7 +140,7 @@ async fn a_page_is_unsubscribed_with_the_app_token_and_without_a_body() {
 async fn a_page_that_has_no_subscription_to_end_counts_as_unsubscribed_and_nothing_else_does() {
     let refused = |error: serde_json::Value| async move {
         let graph = Double::answering([json(400, &json!({ "error": error }))]).await;
-        graph.client().unsubscribe_page(V, &app(), PAGE).await
+        graph.client().unsubscribe_page(V, &app(), &PAGE.into()).await
     };
     let absent = json!({"code": 100, "error_subcode": 33, "message": "Object does not exist"});
     assert_eq!(refused(absent).await, Ok(()));
@@ -156,14 +156,15 @@ async fn a_page_that_has_no_subscription_to_end_counts_as_unsubscribed_and_nothi
         assert_eq!(Some(u64::from(fault.code)), code);
     }
     let graph = Double::json(&json!({"success": false})).await;
-    assert!(graph.client().unsubscribe_page(V, &app(), PAGE).await.is_err());
+    assert!(graph.client().unsubscribe_page(V, &app(), &PAGE.into()).await.is_err());
 }
 
 #[tokio::test]
 async fn a_write_that_is_not_confirmed_is_no_success() {
     for answer in [json!({"success": false}), json!({"success": "no"}), json!({}), json!([])] {
         let graph = Double::json(&answer).await;
-        let error = graph.client().subscribe_page(V, &app(), &token(), PAGE, &[]).await.expect_err("no success");
+        let error =
+            graph.client().subscribe_page(V, &app(), &token(), &PAGE.into(), &[]).await.expect_err("no success");
         assert_eq!(error, GraphError::BadAnswer { status: 200, what: "the write was not confirmed" }, "{answer}");
     }
 }
@@ -172,7 +173,7 @@ async fn a_write_that_is_not_confirmed_is_no_success() {
 async fn the_subscriptions_of_a_page_are_read() {
     let graph =
         Double::json(&json!({"data": [{"id": APP_ID, "name": "Acme", "subscribed_fields": ["messages"]}]})).await;
-    let rows = graph.client().page_subscriptions(V, &app(), &token(), PAGE).await.expect("rows");
+    let rows = graph.client().page_subscriptions(V, &app(), &token(), &PAGE.into()).await.expect("rows");
     assert_eq!(
         (rows[0].id.as_str(), rows[0].subscribed_fields.as_slice()),
         (APP_ID, ["messages".to_owned()].as_slice())
@@ -197,9 +198,9 @@ async fn a_refused_field_is_dropped_remembered_and_the_page_asked_once_more() {
     let page = || json(200, &json!({"id": PAGE, "name": "Shop"}));
     let graph = Double::answering([refusal("is_published"), page(), page()]).await;
     let client = graph.client();
-    let node = client.page(V, &app(), &token(), PAGE).await.expect("a page");
+    let node = client.page(V, &app(), &token(), &PAGE.into()).await.expect("a page");
     assert_eq!(node.is_published, None);
-    client.clone().page(V, &app(), &token(), PAGE).await.expect("a page");
+    client.clone().page(V, &app(), &token(), &PAGE.into()).await.expect("a page");
     assert_eq!(asked_fields(&graph), ["id,name,is_published", "id,name", "id,name"]);
 }
 
@@ -207,9 +208,9 @@ async fn a_refused_field_is_dropped_remembered_and_the_page_asked_once_more() {
 async fn a_page_is_asked_once_more_and_no_more() {
     let graph = Double::answering([refusal("is_published"), refusal("name"), refusal("id"), refusal("id")]).await;
     let client = graph.client();
-    client.page(V, &app(), &token(), PAGE).await.expect_err("refused twice");
+    client.page(V, &app(), &token(), &PAGE.into()).await.expect_err("refused twice");
     assert_eq!(asked_fields(&graph), ["id,name,is_published", "id,name"]);
-    client.page(V, &app(), &token(), PAGE).await.expect_err("the id is not optional");
+    client.page(V, &app(), &token(), &PAGE.into()).await.expect_err("the id is not optional");
     assert_eq!(asked_fields(&graph)[2..], ["id"]);
 }
 
@@ -217,13 +218,13 @@ async fn a_page_is_asked_once_more_and_no_more() {
 async fn an_answer_about_another_object_is_none() {
     let other = json!({"id": "2200000000000002", "name": "Other"});
     let graph = Double::answering([json(200, &other), json(200, &other)]).await;
-    assert_eq!(graph.client().page(V, &app(), &token(), PAGE).await, Err(GraphError::OtherObject));
+    assert_eq!(graph.client().page(V, &app(), &token(), &PAGE.into()).await, Err(GraphError::OtherObject));
     assert_eq!(graph.client().app(V, &app()).await, Err(GraphError::OtherObject));
 }
 
 #[tokio::test]
 async fn an_id_cannot_leave_its_place_in_the_path() {
     let graph = Double::answering([]).await;
-    let _ = graph.client().page(V, &app(), &token(), "1/subscribed_apps?x=#").await;
+    let _ = graph.client().page(V, &app(), &token(), &"1/subscribed_apps?x=#".into()).await;
     assert_eq!(graph.only().uri.path(), "/v25.0/1%2Fsubscribed_apps%3Fx=%23");
 }

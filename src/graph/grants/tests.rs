@@ -171,7 +171,7 @@ async fn a_page_is_asked_for_the_token_that_somebody_has_for_it() {
     for (answer, expected) in rows {
         let graph = Double::answering([answer]).await;
         let token = token();
-        let reads = [PageRead { page_id: PAGE, token: &token }];
+        let reads = [PageRead { page_id: &PAGE.into(), token: &token }];
         let answers = graph.client().page_tokens(V, &app(), &reads).await;
         let page = answers[0].as_ref().expect("an answer");
         assert_eq!(page.token.as_ref().map(Token::expose), expected);
@@ -184,6 +184,6 @@ async fn a_page_is_asked_for_the_token_that_somebody_has_for_it() {
     }
     let graph = Double::json(&json!({"id": "999", "access_token": NEW})).await;
     let token = token();
-    let answers = graph.client().page_tokens(V, &app(), &[PageRead { page_id: PAGE, token: &token }]).await;
+    let answers = graph.client().page_tokens(V, &app(), &[PageRead { page_id: &PAGE.into(), token: &token }]).await;
     assert!(answers[0].is_err(), "another page's token is none");
 }

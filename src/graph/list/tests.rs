@@ -18,7 +18,7 @@ async fn a_list_is_read_to_its_end_without_following_next() {
     let elsewhere = Double::answering([]).await;
     let next = format!("{}/v25.0/x?access_token={TOKEN}&after=two", elsewhere.url);
     let graph = Double::answering([list(Some(&next), Some("two"), "1"), list(None, Some("end"), "2")]).await;
-    let rows = graph.client().page_subscriptions(V, &app(), &token(), PAGE).await.expect("rows");
+    let rows = graph.client().page_subscriptions(V, &app(), &token(), &PAGE.into()).await.expect("rows");
     assert_eq!(rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
     assert!(elsewhere.seen().is_empty());
     let second = Seen::parameters(graph.seen()[1].uri.query().expect("a query"));
@@ -36,7 +36,7 @@ async fn a_list_that_cannot_be_read_to_its_end_is_no_answer() {
     ];
     for (answers, what) in rows {
         let graph = Double::answering(answers).await;
-        let error = graph.client().page_subscriptions(V, &app(), &token(), PAGE).await.expect_err(what);
+        let error = graph.client().page_subscriptions(V, &app(), &token(), &PAGE.into()).await.expect_err(what);
         assert_eq!(error, GraphError::BadAnswer { status: 200, what });
         assert!(graph.seen().len() <= 20);
     }

@@ -17,7 +17,7 @@ fn refusal(scope: ThrottleScope, minutes: u64) -> Refusal {
 
 /// What a channel of this application, page and token needs.
 fn channel(app: &str, page: &str, token: &str) -> Vec<Budget> {
-    vec![Budget::app(&app.into()), Budget::page(&app.into(), page), Budget::token(&app.into(), token)]
+    vec![Budget::app(&app.into()), Budget::page(&app.into(), &page.into()), Budget::token(&app.into(), token)]
 }
 
 fn usage(of: Metered, percent: u32) -> Usage {
@@ -118,7 +118,7 @@ fn a_full_budget_is_a_silence_as_long_as_meta_says() {
     for (percent, hint, expected) in [(99, None, 0), (100, None, 300), (140, Some(420), 420), (100, Some(60), 300)] {
         let regain_access = hint.map(Duration::from_secs);
         let (page, app) = (Metered::Object("page".to_owned()), Metered::App);
-        for (of, met) in [(page, Budget::page(&"app".into(), "page")), (app, Budget::app(&"app".into()))] {
+        for (of, met) in [(page, Budget::page(&"app".into(), &"page".into())), (app, Budget::app(&"app".into()))] {
             let all = UsageTracker::default();
             all.hear(&"app".into(), &Usage { of, percent, regain_access }, at(0));
             let silent = |second| all.silent_until(std::slice::from_ref(&met), &"u".into(), at(second)).is_some();

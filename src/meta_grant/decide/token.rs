@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{MetaGrant, MetaGrantStatus, Reason, RenewalPolicy};
 use crate::base::clock::Moment;
+use crate::base::ids::AppId;
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::{Answer, Refusal};
 use crate::meta_app::token_check;
@@ -82,7 +83,7 @@ fn verdict<'a>(seen: &Observed, answer: Option<&'a Answer<TokenInfo>>, now: Time
     }
 }
 
-fn flaw(app_id: &str, required: &[String], info: &TokenInfo, now: Option<Timestamp>) -> Option<Flaw> {
+fn flaw(app_id: &AppId, required: &[String], info: &TokenInfo, now: Option<Timestamp>) -> Option<Flaw> {
     let kinds = [TokenKind::User, TokenKind::SystemUser];
     token_check::not_usable(info, app_id, &kinds).or_else(|| token_check::not_sufficient(info, required, now))
 }

@@ -26,7 +26,7 @@ impl Needles {
         }
         for app_secret in [APP_SECRET, WRONG_APP_SECRET] {
             let secret = AppSecret::parse(app_secret.as_bytes()).unwrap();
-            let app = AppCredentials::new(APP_ID, secret);
+            let app = AppCredentials::new(APP_ID.into(), secret);
             let app_token = format!("{APP_ID}|{app_secret}");
             for token in ALL.iter().copied().chain([app_token.as_str()]) {
                 let proof = app.proof(&Token::parse(token.as_bytes()).unwrap());
@@ -66,7 +66,7 @@ impl Needles {
 fn every_form_of_a_secret_is_found_and_nothing_else() {
     let needles = Needles::new("verifyTokenMb4xQe7nZk2rTj9wYc5uHs8fLd3gVa6p");
     let base64 = |text: &str| STANDARD_NO_PAD.encode(text);
-    let app = AppCredentials::new(APP_ID, AppSecret::parse(APP_SECRET.as_bytes()).unwrap());
+    let app = AppCredentials::new(APP_ID.into(), AppSecret::parse(APP_SECRET.as_bytes()).unwrap());
     for leak in [
         format!("token={PAGE_A_TOKEN}"),
         format!("…{}…", &PAGE_A_TOKEN[10..30]),

@@ -118,7 +118,7 @@ impl Env {
     /// Whether Meta accepts a token now.
     pub async fn works(&self, token: &str) -> Result<bool> {
         let graph = GraphClient::new(GraphOptions::new(&self.sandbox.url())?, Arc::new(()))?;
-        let app = AppCredentials::new(APP_ID, AppSecret::parse(APP_SECRET.as_bytes())?);
+        let app = AppCredentials::new(APP_ID.into(), AppSecret::parse(APP_SECRET.as_bytes())?);
         let info = graph.debug_token(&Version::DEFAULT, &app, &Token::parse(token.as_bytes())?).await?;
         Ok(info.is_valid && info.expires_at.is_none_or(|end| end > self.sandbox.now()))
     }

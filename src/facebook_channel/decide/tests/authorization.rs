@@ -103,7 +103,7 @@ fn a_token_that_meta_calls_valid_does_not_end_by_a_clock_that_is_in_doubt() {
         })
     };
     scene(info).decide().shows(&[(Authorized, "True/TokenValid"), (Ready, "True/ReconcileSucceeded")]);
-    let cut = TokenInfo { app_id: Some("9999000099990000".to_owned()), ..token_info() };
+    let cut = TokenInfo { app_id: Some("9999000099990000".into()), ..token_info() };
     scene(cut).decide().shows(&[(Authorized, "False/WrongApp")]);
 }
 
@@ -113,14 +113,14 @@ fn a_token_that_does_not_fit_is_cut_and_not_expired() {
         vec![GranularScope { scope: "pages_messaging".to_owned(), target_ids: Some(words(targets)) }]
     };
     let rows = [
-        (TokenInfo { app_id: Some(OTHER_APP.to_owned()), ..token_info() }, "WrongApp"),
+        (TokenInfo { app_id: Some(OTHER_APP.into()), ..token_info() }, "WrongApp"),
         // Of another application's token nothing else matters.
-        (TokenInfo { app_id: Some(OTHER_APP.to_owned()), is_valid: false, ..token_info() }, "WrongApp"),
+        (TokenInfo { app_id: Some(OTHER_APP.into()), is_valid: false, ..token_info() }, "WrongApp"),
         (TokenInfo { kind: Some(TokenKind::User), profile_id: None, ..token_info() }, "WrongTokenType"),
         (TokenInfo { kind: Some(TokenKind::App), profile_id: None, ..token_info() }, "WrongTokenType"),
         (TokenInfo { kind: Some(TokenKind::SystemUser), profile_id: None, ..token_info() }, "WrongTokenType"),
         (TokenInfo { kind: Some(TokenKind::Other), ..token_info() }, "WrongTokenType"),
-        (TokenInfo { profile_id: Some(OTHER_PAGE.to_owned()), ..token_info() }, "WrongPage"),
+        (TokenInfo { profile_id: Some(OTHER_PAGE.into()), ..token_info() }, "WrongPage"),
         (TokenInfo { profile_id: None, ..token_info() }, "WrongPage"),
         (TokenInfo { scopes: Some(words(&SCOPES[..2])), ..token_info() }, "ScopeMissing"),
         (TokenInfo { scopes: Some(vec![]), ..token_info() }, "ScopeMissing"),

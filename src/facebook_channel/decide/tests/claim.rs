@@ -36,7 +36,7 @@ fn a_page_is_claimed_or_adopted_after_proof_and_once_a_pass() {
 fn a_page_is_never_claimed_without_proof() {
     let flawed = [
         Ok(TokenInfo { is_valid: false, ..token_info() }),
-        Ok(TokenInfo { profile_id: Some(OTHER_PAGE.to_owned()), ..token_info() }),
+        Ok(TokenInfo { profile_id: Some(OTHER_PAGE.into()), ..token_info() }),
         Ok(TokenInfo { scopes: Some(vec![]), ..token_info() }),
         Err(no_answer()),
         Err(throttled()),

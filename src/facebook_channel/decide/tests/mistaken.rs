@@ -16,7 +16,7 @@ fn a_person_learns_what_is_wrong_with_the_token_in_the_secret_and_the_nearest_wa
         ),
         (TokenInfo { kind: Some(TokenKind::SystemUser), ..user.clone() }, "SYSTEM_USER", &["me/accounts"]),
         (
-            TokenInfo { profile_id: Some(OTHER_PAGE.to_owned()), ..token_info() },
+            TokenInfo { profile_id: Some(OTHER_PAGE.into()), ..token_info() },
             OTHER_PAGE,
             &["Put the token of page", "tenant-a/shop-token", "declare a channel with pageId"],
         ),

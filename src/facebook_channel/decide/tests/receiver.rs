@@ -13,7 +13,7 @@ use crate::ownership::ClaimSeen;
 const INBOX: &str = "263902037430900";
 
 fn owner(app_id: Option<&str>) -> Option<ThreadOwner> {
-    Some(ThreadOwner { app_id: app_id.map(str::to_owned), expiration: Some(now() + SignedDuration::from_hours(20)) })
+    Some(ThreadOwner { app_id: app_id.map(Into::into), expiration: Some(now() + SignedDuration::from_hours(20)) })
 }
 
 fn thread(owner: Option<ThreadOwner>) -> Thread {

@@ -64,7 +64,7 @@ fn slots_of_tokens_are_spread_over_the_day() {
 
 #[test]
 fn a_good_token_is_remembered_from_the_status_until_something_it_depends_on_changes() {
-    let recall = |scene: &Scene| remembered_token(&scene.channel, &scene.previous, &scene.seen, APP, scene.now);
+    let recall = |scene: &Scene| remembered_token(&scene.channel, &scene.previous, &scene.seen, &APP.into(), scene.now);
     let well = || Scene::healthy().after(&Scene::healthy().decide());
     let mut again = well();
     let info = recall(&again).unwrap();

@@ -48,13 +48,13 @@ pub(super) fn channel(generation: i64) -> FacebookChannel {
 /// What debug_token says of a token that fits.
 pub(super) fn token_info() -> TokenInfo {
     TokenInfo {
-        app_id: Some(APP.to_owned()),
+        app_id: Some(APP.into()),
         kind: Some(TokenKind::Page),
         is_valid: true,
         issued_at: None,
         expires_at: None,
         data_access_expires_at: None,
-        profile_id: Some(PAGE.to_owned()),
+        profile_id: Some(PAGE.into()),
         user_id: Some(PERSON.to_owned()),
         scopes: Some(words(&SCOPES)),
         granular_scopes: vec![],
@@ -80,12 +80,12 @@ pub(super) fn page_node() -> PageNode {
 }
 
 pub(super) fn row(app_id: &str, fields: &[&str]) -> PageSubscription {
-    PageSubscription { id: app_id.to_owned(), name: None, subscribed_fields: words(fields) }
+    PageSubscription { id: app_id.into(), name: None, subscribed_fields: words(fields) }
 }
 
 pub(super) fn app(credentials: Result<(), DependencyError>, webhook: WebhookVerdict) -> AppSeen {
     AppSeen::Found {
-        app_id: APP.to_owned(),
+        app_id: APP.into(),
         fields: words(&FIELDS),
         awaited: words(&FIELDS),
         required: words(&SCOPES),

@@ -74,7 +74,7 @@ fn what_was_known_of_an_ended_token_stays_but_nothing_of_another_apps() {
     assert_eq!(outcome.status().authorization, first.status().authorization);
     assert_eq!(outcome.status().last_verified_at, Some(now()));
 
-    let foreign = TokenInfo { app_id: Some(OTHER_APP.to_owned()), user_id: Some("777".to_owned()), ..token_info() };
+    let foreign = TokenInfo { app_id: Some(OTHER_APP.into()), user_id: Some("777".to_owned()), ..token_info() };
     let known = Scene::debugged(Ok(foreign)).decide().status().authorization.clone();
     // Which token it is stays known, so that a verdict on it is not taken for one on its successor.
     let nameless = AuthorizationStatus { fingerprint: Some("f1".to_owned()), ..AuthorizationStatus::default() };

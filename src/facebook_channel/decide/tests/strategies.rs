@@ -98,6 +98,7 @@ fn token_infos() -> impl Strategy<Value = TokenInfo> {
     (parts, faults, scopes, granular).prop_map(|(parts, error, scopes, granular_scopes)| {
         let (kind, app_id, profile_id, is_valid, expires_at, data_access_expires_at) = parts;
         let error = error.filter(|_| !is_valid);
+        let (app_id, profile_id) = (app_id.map(Into::into), profile_id.map(Into::into));
         let clocks = TokenInfo { expires_at, data_access_expires_at, ..token_info() };
         TokenInfo { kind, app_id, profile_id, is_valid, scopes, granular_scopes, error, ..clocks }
     })
@@ -202,7 +203,7 @@ fn threads() -> impl Strategy<Value = Vec<Thread>> {
     let thread = (any::<bool>(), owner).prop_map(|(routed, owner)| Thread {
         updated_at: Some(now()),
         routed,
-        owner: owner.map(|app_id| ThreadOwner { app_id: app_id.map(str::to_owned), expiration: Some(now()) }),
+        owner: owner.map(|app_id| ThreadOwner { app_id: app_id.map(Into::into), expiration: Some(now()) }),
     });
     prop::collection::vec(thread, 0..4)
 }

@@ -57,7 +57,7 @@ impl Default for World {
 
 impl World {
     pub(super) fn is_subscribed(&self) -> bool {
-        self.rows.iter().any(|row| row.id == APP)
+        self.rows.iter().any(|row| row.id.as_str() == APP)
     }
 
     /// One pass: observes, decides and acts until there is something to report.
@@ -88,7 +88,7 @@ impl World {
         scene.seen.publication = self.publication;
         scene.seen.asked.token.get_or_insert(Ok(self.token.clone()));
         if is_proven(&scene.channel, &scene.seen, scene.now) && ours {
-            let owner = Some(ThreadOwner { app_id: Some(APP.to_owned()), expiration: None });
+            let owner = Some(ThreadOwner { app_id: Some(APP.into()), expiration: None });
             let thread = Thread { updated_at: Some(scene.now), routed: true, owner };
             scene.seen.asked.threads.get_or_insert(Ok(vec![thread]));
             scene.seen.asked.page.get_or_insert(Ok(page_node()));
@@ -130,7 +130,7 @@ impl World {
                 asked.published = true;
             }
             Mutation::Unsubscribe => {
-                self.rows.retain(|row| row.id != APP);
+                self.rows.retain(|row| row.id.as_str() != APP);
                 asked.unsubscribed = Some(Ok(()));
                 asked.recorded = false;
                 assert_eq!(self.offered, None, "the page of whoever took it could be hit");
@@ -147,8 +147,8 @@ impl World {
                 (asked.recorded, self.former, self.record) = (false, None, Record::OtherApp);
             }
             Mutation::Subscribe { fields } => {
-                self.rows.retain(|row| row.id != APP);
-                self.rows.push(PageSubscription { id: APP.to_owned(), name: None, subscribed_fields: fields });
+                self.rows.retain(|row| row.id.as_str() != APP);
+                self.rows.push(PageSubscription { id: APP.into(), name: None, subscribed_fields: fields });
                 asked.subscribed = Some(Ok(()));
                 asked.subscriptions = Some(Ok(self.rows.clone()));
             }

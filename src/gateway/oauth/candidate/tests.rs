@@ -8,7 +8,7 @@ use crate::testing::APP;
 fn app() -> LoginApp {
     LoginApp {
         name: "Acme".to_owned(),
-        credentials: AppCredentials::new(APP, AppSecret::parse(&[b'a'; 32]).unwrap()),
+        credentials: AppCredentials::new(APP.into(), AppSecret::parse(&[b'a'; 32]).unwrap()),
         version: Version::DEFAULT,
         redirect_uri: "https://hooks.example.com/oauth/callback".parse().unwrap(),
         required: ["pages_show_list", "pages_messaging"].map(str::to_owned).to_vec(),

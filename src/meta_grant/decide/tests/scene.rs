@@ -43,7 +43,7 @@ pub(super) fn meta_grant(renewal: Value) -> MetaGrant {
 /// The token of a system user that was issued so many days ago and lives for 60.
 pub(super) fn system_user(age: i64) -> TokenInfo {
     TokenInfo {
-        app_id: Some(APP.to_owned()),
+        app_id: Some(APP.into()),
         kind: Some(TokenKind::SystemUser),
         is_valid: true,
         issued_at: Some(now() - days(age)),
@@ -151,7 +151,7 @@ impl Scene {
     pub(super) fn healthy() -> Self {
         let seen = Observed {
             app: AppSeen::Found {
-                app_id: APP.to_owned(),
+                app_id: APP.into(),
                 fields: vec![],
                 awaited: Vec::new(),
                 required: words(&SCOPES),
