@@ -1,6 +1,7 @@
 //! Identities, each with a type of its own, so that none is taken for another: what is kept by the UID of a MetaApp is not
 //! looked up by the app's id at Meta. The fields of `api` stay text; a pass converts them where it observes its object.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -58,6 +59,13 @@ identities! {
     AppId,
     /// Id of a page at Meta.
     PageId,
+}
+
+/// A map of pages is asked with the text of a spec or status, of which no copy is made.
+impl Borrow<str> for PageId {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
 }
 
 impl Uid {

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use parking_lot::Mutex;
 
+use crate::base::ids::PageId;
 use crate::base::key::{Key, KindName};
 
 /// Something an object depends on.
@@ -19,7 +20,7 @@ pub enum Dependency {
     /// A MetaGrant: whether it works.
     MetaGrant(Key),
     /// What a MetaGrant grants for the page of this id.
-    GrantedPage(Key, String),
+    GrantedPage(Key, PageId),
     /// An AssetClaim, by its name.
     Claim(String),
     /// Whether a MetaApp allows this namespace by its labels.

@@ -97,7 +97,7 @@ impl Source {
             Self::Undeclared => Vec::new(),
             Self::Secret { secret, .. } => vec![Dependency::Secret(secret.clone())],
             Self::Grant { grant, page_id, .. } => {
-                let page = Dependency::GrantedPage(grant.clone(), page_id.as_str().to_owned());
+                let page = Dependency::GrantedPage(grant.clone(), page_id.clone());
                 vec![Dependency::MetaGrant(grant.clone()), page]
             }
         }
@@ -167,7 +167,7 @@ fn granted(
         let trouble = DependencyError::Unknown(Told::only(format!("its authorization was due to end at {end}.")));
         return (TokenSeen::GrantTrouble { trouble, ended: None }, None);
     }
-    let Some(page) = granted.pages.get(page_id.as_str()) else {
+    let Some(page) = granted.pages.get(page_id) else {
         // The grant was listed before the page was in use, and without it: what it gives for it is yet to be found out.
         channels.ctx.wakeups.wake(KindName::META_GRANT, key.clone());
         return (TokenSeen::NotListed, None);

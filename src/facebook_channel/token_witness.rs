@@ -109,7 +109,7 @@ async fn ask_grant(
 ) -> Result<(), Failure> {
     let Source::Grant { grant: key, page_id, .. } = Source::of(channels, channel) else { return Ok(()) };
     // The next listing may give another token for the page.
-    channels.grants.tokens.doubt(&key, page_id.as_str());
+    channels.grants.tokens.doubt(&key, &page_id);
     let Some(answer) = crate::meta_grant::witness(&channels.grants, &key, pass.now).await? else { return Ok(()) };
     seen.asked.calls.note(Operation::DebugToken, &answer);
     seen.asked.witnessed = true;

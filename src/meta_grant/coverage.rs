@@ -165,7 +165,7 @@ fn denial(answer: &Answer<PageToken>) -> Option<Option<Absence>> {
 
 /// The pages in use that have to be asked for a token, after the list; those that were asked longest ago first. Whether to
 /// ask with the token of the page that is in memory.
-pub fn to_ask(seen: &Observed, now: Timestamp) -> Vec<(String, bool)> {
+pub fn to_ask(seen: &Observed, now: Timestamp) -> Vec<(PageId, bool)> {
     let Some(ground) = Ground::of(seen, now) else { return Vec::new() };
     let recently = |gap: &Gap| gap.asked.is_some_and(|at| at <= now && now.duration_since(at) < SPAN);
     let gaps = ground.same.into_iter().flat_map(|it| it.pages.values()).filter_map(|page| page.gap.as_deref());
@@ -175,12 +175,12 @@ pub fn to_ask(seen: &Observed, now: Timestamp) -> Vec<(String, bool)> {
         .pages
         .iter()
         .filter(|page| doubt(ground.listed.get(page.as_str()).copied()).is_some_and(|it| it != Doubt::WithoutTasks))
-        .filter(|page| !ground.is_excluded(page))
-        .map(|page| (page, ground.known(page)))
-        .filter(|(page, known)| !known.is_some_and(|gap| recently(&gap) || ground.is_vouched(page, &gap)))
+        .filter(|page| !ground.is_excluded(page.as_str()))
+        .map(|page| (page, ground.known(page.as_str())))
+        .filter(|(page, known)| !known.is_some_and(|gap| recently(&gap) || ground.is_vouched(page.as_str(), &gap)))
         .collect();
     asks.sort_by_key(|(_, known)| known.and_then(|gap| gap.asked));
-    let own = |page: &str, known: Option<Gap>| {
+    let own = |page: &PageId, known: Option<Gap>| {
         let refused = known.is_some_and(|gap| gap.was_asked());
         let remembered = ground.same.and_then(|it| it.pages.get(page)).is_some_and(|page| page.token.is_some());
         remembered && !refused && !seen.doubted.contains(page)
@@ -189,9 +189,9 @@ pub fn to_ask(seen: &Observed, now: Timestamp) -> Vec<(String, bool)> {
 }
 
 /// The pages in use that have to be asked for a token though nothing else is asked, since they alone have not answered.
-pub fn to_ask_alone(seen: &Observed, now: Timestamp) -> Vec<(String, bool)> {
+pub fn to_ask_alone(seen: &Observed, now: Timestamp) -> Vec<(PageId, bool)> {
     let Some(before) = seen.before.as_deref() else { return Vec::new() };
-    let open = |page: &String| before.pages.get(page)?.gap.as_deref().filter(|gap| gap.next(now).is_some());
+    let open = |page: &PageId| before.pages.get(page)?.gap.as_deref().filter(|gap| gap.next(now).is_some());
     let gaps: Vec<_> = seen.dependents.pages.iter().filter_map(|page| Some((page, open(page)?.asked))).collect();
     let (recent, mut due): (Vec<_>, Vec<_>) =
         gaps.into_iter().partition(|(_, asked)| asked.is_some_and(|at| at <= now && now.duration_since(at) < SPAN));
@@ -208,10 +208,10 @@ pub fn evaluate(seen: &Observed, now: Timestamp) -> Option<Pages> {
         token: row.token.clone(),
         gap: None,
     };
-    let mut pages: Pages = ground.listed.iter().map(|(id, row)| ((*id).to_owned(), plain(row))).collect();
+    let mut pages: Pages = ground.listed.iter().map(|(id, row)| (PageId::new(id), plain(row))).collect();
     for id in &seen.dependents.pages {
         if let Some(doubt) = doubt(ground.listed.get(id.as_str()).copied()) {
-            pages.insert(id.clone(), ground.page(id, doubt));
+            pages.insert(id.clone(), ground.page(id.as_str(), doubt));
         }
     }
     Some(pages)

@@ -10,14 +10,15 @@ use super::state::MetaGrants;
 use crate::api::conditions::{ConditionType, find};
 use crate::api::reasons::Actor;
 use crate::api::{CredentialSource, FacebookChannel, Reason};
+use crate::base::ids::PageId;
 use crate::base::key::{Key, KindName};
 
 /// Who relies on a grant now.
 pub fn of(grants: &MetaGrants, grant: &Key) -> GrantDependents {
     let channels = grants.ctx.cluster.stores.channels.all();
     let relying: Vec<_> = channels.iter().filter(|channel| grant_of(channel).as_ref() == Some(grant)).collect();
-    let pages: Vec<_> = relying.iter().map(|channel| channel.spec.page_id.clone()).collect();
-    let broken = relying.iter().filter(|it| is_broken(it)).map(|channel| channel.spec.page_id.clone()).collect();
+    let pages: Vec<_> = relying.iter().map(|channel| PageId::new(&channel.spec.page_id)).collect();
+    let broken = relying.iter().filter(|it| is_broken(it)).map(|channel| PageId::new(&channel.spec.page_id)).collect();
     let told = !pages.is_empty() || grants.counts.of(grant).is_some();
     let channels = told.then(|| i64::try_from(pages.len()).unwrap_or(i64::MAX));
     GrantDependents { channels, pages: pages.into_iter().collect(), broken }
@@ -28,7 +29,7 @@ pub fn evaluated_by<'a>(
     source_token: &SourceTokenSeen,
     token_secret: &TokenSecretSeen,
     dependents: &'a GrantDependents,
-) -> Option<&'a BTreeSet<String>> {
+) -> Option<&'a BTreeSet<PageId>> {
     let (SourceTokenSeen::Present { fingerprint }, TokenSecretSeen::Present { source_token, .. }) =
         (source_token, token_secret)
     else {

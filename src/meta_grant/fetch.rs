@@ -199,8 +199,8 @@ impl Fetch<'_> {
         };
         let Access { version, credentials } = &self.access;
         let caller = coverage::Caller { graph: &self.grants.ctx.graph, version, credentials, token };
-        let is_lost = |page: &&String| seen.before.as_ref().is_some_and(|it| it.is_lost(page));
-        let in_use = seen.dependents.pages.iter().filter(|page| !is_lost(page)).map(String::as_str);
+        let is_lost = |page: &&PageId| seen.before.as_ref().is_some_and(|it| it.is_lost(page));
+        let in_use = seen.dependents.pages.iter().filter(|page| !is_lost(page)).map(PageId::as_str);
         Ok(Ok(self.grants.ctx.read(coverage::of_another(caller, &rows, in_use, (info, required))).await?))
     }
 
@@ -208,18 +208,17 @@ impl Fetch<'_> {
     async fn pages_themselves(
         &self,
         seen: &mut Observed,
-        asks: Vec<(String, bool)>,
+        asks: Vec<(PageId, bool)>,
         in_use: &Token,
     ) -> Result<(), Failure> {
         if asks.is_empty() {
             return Ok(());
         }
         let Access { version, credentials } = &self.access;
-        let remembered = |page: &str| seen.before.as_ref()?.pages.get(page)?.token.as_ref();
-        let ids: Vec<_> = asks.iter().map(|(page, _)| PageId::new(page)).collect();
-        let reads = asks.iter().zip(&ids).map(|((page, with_its_own), page_id)| {
+        let remembered = |page: &PageId| seen.before.as_ref()?.pages.get(page)?.token.as_ref();
+        let reads = asks.iter().map(|(page, with_its_own)| {
             let own = remembered(page).filter(|_| *with_its_own);
-            PageRead { page_id, token: own.unwrap_or(in_use) }
+            PageRead { page_id: page, token: own.unwrap_or(in_use) }
         });
         let reads: Vec<_> = reads.collect();
         let answers = self.grants.ctx.read(self.grants.ctx.graph.page_tokens(version, credentials, &reads)).await?;

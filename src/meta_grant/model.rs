@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::inbox::Envelope;
 use super::page_tokens::{Granted, Pages};
 use crate::api::{MetaGrant, MetaGrantStatus};
+use crate::base::ids::PageId;
 use crate::base::key::Key;
 use crate::cluster::secrets::Released;
 use crate::controller::evidence::Suspicions;
@@ -43,7 +44,7 @@ pub struct Observed {
     /// Whether anything of that changed since the last complete look.
     pub changed: bool,
     /// Pages in use whose tokens are doubted.
-    pub doubted: BTreeSet<String>,
+    pub doubted: BTreeSet<PageId>,
     /// Whether Meta has to be asked in this pass.
     pub look: bool,
     /// The look that someone asked for and that was not taken yet.
@@ -158,7 +159,7 @@ pub struct Asked {
     /// The pages that the token in use covers.
     pub pages: Option<Answer<Vec<Account>>>,
     /// What pages in use said themselves that the list left open.
-    pub nodes: HashMap<String, Answer<PageToken>>,
+    pub nodes: HashMap<PageId, Answer<PageToken>>,
     /// What debug_token says of the source token, if that is another token.
     pub source_token: Option<Answer<TokenInfo>>,
     /// The pages that the source token covers, if that is another token.
@@ -215,16 +216,16 @@ pub struct GrantDependents {
     /// How many there are; `None` if there seems to be none and they were not counted yet.
     pub channels: Option<i64>,
     /// Ids of their pages.
-    pub pages: BTreeSet<String>,
+    pub pages: BTreeSet<PageId>,
     /// Those of them that are not connected for want of what a grant gives, though the grant itself works.
-    pub broken: BTreeSet<String>,
+    pub broken: BTreeSet<PageId>,
 }
 
 impl GrantDependents {
     /// Whether someone is not connected for want of what the grant gives. What is given back is found by the grant's own check, one
     /// for all of them, as often as anything that is broken is checked.
     pub fn lack_something(&self, given: &Pages) -> bool {
-        let lacks = |page: &String| given.get(page).is_some_and(|page| page.absence().is_some());
+        let lacks = |page: &PageId| given.get(page).is_some_and(|page| page.absence().is_some());
         !self.broken.is_empty() || self.pages.iter().any(lacks)
     }
 }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
 use super::page_gap::{Absence, Gap};
-use crate::base::ids::Uid;
+use crate::base::ids::{PageId, Uid};
 use crate::base::key::Key;
 use crate::graph::{Token, TokenInfo};
 use crate::limits::answer::Answer;
@@ -34,13 +34,13 @@ pub struct Granted {
 
 impl Granted {
     /// Whether a page is not covered, for certain.
-    pub fn is_lost(&self, page_id: &str) -> bool {
+    pub fn is_lost(&self, page_id: &PageId) -> bool {
         self.pages.get(page_id).is_some_and(GrantedPage::is_lost)
     }
 }
 
 /// What a grant gives for each page, by id.
-pub type Pages = HashMap<String, GrantedPage>;
+pub type Pages = HashMap<PageId, GrantedPage>;
 
 /// What a grant gives for a page.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +72,7 @@ impl GrantedPage {
 struct Known {
     granted: Option<Arc<Granted>>,
     /// Pages whose tokens do not serve any more, though they were listed.
-    doubted: HashSet<String>,
+    doubted: HashSet<PageId>,
     /// A token that Meta handed out and that could not be kept yet, with the fingerprint of the one it was handed out for:
     /// while the API server is away Meta is not asked for another one each time.
     obtained: Option<(String, Token)>,
@@ -99,7 +99,7 @@ impl PageTokens {
     ///
     /// The tokens of pages stay what they were as long as the grant's own token does: Meta may hand out another one each
     /// time it is asked, which is no reason to wake 10,000 channels. One that is doubted is replaced.
-    pub fn put(&self, grant: &Key, mut granted: Granted) -> BTreeSet<String> {
+    pub fn put(&self, grant: &Key, mut granted: Granted) -> BTreeSet<PageId> {
         let mut all = self.0.lock();
         let known = all.entry(grant.clone()).or_default();
         let doubted = std::mem::take(&mut known.doubted);
@@ -115,9 +115,9 @@ impl PageTokens {
     }
 
     /// Says that the token of a page does not serve: the next listing replaces it. Whether that is news.
-    pub fn doubt(&self, grant: &Key, page_id: &str) -> bool {
+    pub fn doubt(&self, grant: &Key, page_id: &PageId) -> bool {
         let mut all = self.0.lock();
-        all.get_mut(grant).is_some_and(|known| known.doubted.insert(page_id.to_owned()))
+        all.get_mut(grant).is_some_and(|known| known.doubted.insert(page_id.clone()))
     }
 
     /// Whether tokens of a grant's pages are doubted, so that they have to be listed again.
@@ -127,7 +127,7 @@ impl PageTokens {
     }
 
     /// Whether the token of a page is doubted.
-    pub fn is_page_doubted(&self, grant: &Key, page_id: &str) -> bool {
+    pub fn is_page_doubted(&self, grant: &Key, page_id: &PageId) -> bool {
         let all = self.0.lock();
         all.get(grant).is_some_and(|known| known.doubted.contains(page_id))
     }
@@ -173,13 +173,13 @@ impl PageTokens {
 }
 
 /// The pages that came, went or changed. What debug_token says matters to all of them.
-fn changed(before: Option<&Granted>, now: &Granted) -> BTreeSet<String> {
+fn changed(before: Option<&Granted>, now: &Granted) -> BTreeSet<PageId> {
     let Some(before) = before.filter(|it| it.uid == now.uid && it.app == now.app && same_info(&it.info, &now.info))
     else {
         let old = before.into_iter().flat_map(|it| it.pages.keys());
         return old.chain(now.pages.keys()).cloned().collect();
     };
-    let same = |id: &String| match (before.pages.get(id), now.pages.get(id)) {
+    let same = |id: &PageId| match (before.pages.get(id), now.pages.get(id)) {
         (Some(old), Some(new)) => old.is_same(new, now.uid.as_str()),
         _ => false,
     };
@@ -242,13 +242,13 @@ mod tests {
                 granular_scopes: vec![],
                 error: None,
             },
-            pages: pages.iter().map(|(id, text)| ((*id).to_owned(), page(text))).collect(),
+            pages: pages.iter().map(|(id, text)| (PageId::new(id), page(text))).collect(),
             at: Timestamp::UNIX_EPOCH,
         }
     }
 
     fn put(grants: &PageTokens, granted: Granted) -> Vec<String> {
-        grants.put(&grant(), granted).into_iter().collect()
+        grants.put(&grant(), granted).iter().map(|id| id.as_str().to_owned()).collect()
     }
 
     /// What the token of a page is known by.
@@ -288,7 +288,9 @@ mod tests {
         assert_eq!(put(&grants, granted("t", &[("1", "x"), ("2", "y")])), [""; 0]);
         assert_eq!(of_page(&grants, "1"), first);
 
-        assert!(grants.doubt(&grant(), "1") && !grants.doubt(&grant(), "1") && grants.is_doubted(&grant()));
+        assert!(
+            grants.doubt(&grant(), &"1".into()) && !grants.doubt(&grant(), &"1".into()) && grants.is_doubted(&grant())
+        );
         assert_eq!(put(&grants, granted("t", &[("1", "x"), ("2", "y")])), ["1"]);
         assert!(of_page(&grants, "1") != first && !grants.is_doubted(&grant()));
 
@@ -329,6 +331,6 @@ mod tests {
         let grants = PageTokens::default();
         put(&grants, granted("t", &[("1", "a")]));
         grants.forget(&grant());
-        assert!(grants.get(&grant()).is_none() && !grants.doubt(&grant(), "1"));
+        assert!(grants.get(&grant()).is_none() && !grants.doubt(&grant(), &"1".into()));
     }
 }

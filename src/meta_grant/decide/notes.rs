@@ -7,6 +7,7 @@ use super::message;
 use super::token::{self, TokenVerdict, is_covered};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find, has_reason};
+use crate::base::ids::PageId;
 use crate::cluster::events::{Note, on_transition};
 use crate::limits::answer::listed;
 use crate::meta_grant::model::TokenSecretSeen;
@@ -78,11 +79,11 @@ fn newcomers(case: &Case<'_>) -> Option<Note> {
 fn shrunk(case: &Case<'_>) -> Option<Note> {
     let now = case.pages.as_ref()?;
     let remembered =
-        |page: &String| case.seen.before.as_ref().and_then(|it| it.pages.get(page)).is_some_and(is_covered);
-    let told = |page: &String| case.previous.pages.iter().any(|it| it.id == *page);
-    let is_lost = |page: &String| now.get(page).is_some_and(GrantedPage::is_lost);
+        |page: &PageId| case.seen.before.as_ref().and_then(|it| it.pages.get(page)).is_some_and(is_covered);
+    let told = |page: &PageId| case.previous.pages.iter().any(|it| it.id == page.as_str());
+    let is_lost = |page: &PageId| now.get(page).is_some_and(GrantedPage::is_lost);
     let left = case.seen.dependents.pages.iter().filter(|page| is_lost(page) && (remembered(page) || told(page)));
-    let left: Vec<String> = left.cloned().collect();
+    let left: Vec<String> = left.map(|page| page.as_str().to_owned()).collect();
     let text = || {
         let step = "Authorize again with them selected, or delete their channels.";
         format!("Pages that channels use are no longer part of the grant: {}. {step}", listed(&left))

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::case::Case;
 use super::token::{self, SCOPES, TokenVerdict, is_covered};
 use crate::api::{GrantedPageStatus, MetaGrantStatus, MissingPageStatus};
+use crate::base::ids::PageId;
 use crate::graph::TokenInfo;
 use crate::meta_grant::coverage;
 use crate::meta_grant::model::GrantDependents;
@@ -80,11 +81,13 @@ fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, n
     let status = MetaGrantStatus { channels: seen.dependents.channels.or(status.channels), ..status };
     let missing_pages = missing(&status, seen, given);
     let Some(given) = given else {
-        let used =
-            |page: GrantedPageStatus| GrantedPageStatus { in_use: seen.dependents.pages.contains(&page.id), ..page };
+        let used = |page: GrantedPageStatus| GrantedPageStatus {
+            in_use: seen.dependents.pages.contains(page.id.as_str()),
+            ..page
+        };
         let pages = first(status.pages.iter().cloned().map(used).collect(), &seen.dependents);
         // Of a list that was cut short nobody knows what it lacks.
-        let told = |id: &String| status.pages_truncated || pages.iter().any(|page| page.id == *id);
+        let told = |id: &str| status.pages_truncated || pages.iter().any(|page| page.id == id);
         let unchecked_pages = unchecked(seen, &missing_pages, told);
         return MetaGrantStatus { pages, missing_pages, unchecked_pages, ..status };
     };
@@ -93,14 +96,15 @@ fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, n
     if coverage::next(given, now).is_some() {
         // Nothing is said of what one list lacks before that is certain.
         let known: BTreeSet<_> = pages.iter().map(|page| page.id.clone()).collect();
-        let lost = |id: &String| given.get(id).is_some_and(GrantedPage::is_lost);
+        let lost = |id: &str| given.get(id).is_some_and(GrantedPage::is_lost);
         let kept = status.pages.iter().filter(|page| !known.contains(&page.id) && !lost(&page.id));
         pages.extend(
-            kept.cloned().map(|page| GrantedPageStatus { in_use: seen.dependents.pages.contains(&page.id), ..page }),
+            kept.cloned()
+                .map(|page| GrantedPageStatus { in_use: seen.dependents.pages.contains(page.id.as_str()), ..page }),
         );
         count = i64::try_from(pages.len()).unwrap_or(i64::MAX).max(status.page_count.unwrap_or_default());
     }
-    let listed: HashSet<&String> = pages.iter().map(|page| &page.id).collect();
+    let listed: HashSet<&str> = pages.iter().map(|page| page.id.as_str()).collect();
     let unchecked_pages = unchecked(seen, &missing_pages, |id| listed.contains(id));
     MetaGrantStatus {
         page_count: Some(count),
@@ -114,37 +118,37 @@ fn with_pages(status: MetaGrantStatus, seen: &Observed, given: Option<&Pages>, n
 
 /// Pages in use that are not covered, as far as that is known; by the names that they had when they were.
 fn missing(status: &MetaGrantStatus, seen: &Observed, given: Option<&Pages>) -> Vec<MissingPageStatus> {
-    let name = |id: &String| {
-        let covered = status.pages.iter().find(|page| page.id == *id).map(|page| &page.name);
-        covered.or_else(|| status.missing_pages.iter().find(|page| page.id == *id).map(|page| &page.name)).cloned()
+    let name = |id: &str| {
+        let covered = status.pages.iter().find(|page| page.id == id).map(|page| &page.name);
+        covered.or_else(|| status.missing_pages.iter().find(|page| page.id == id).map(|page| &page.name)).cloned()
     };
-    let was_missing = |id: &String| status.missing_pages.iter().any(|page| page.id == *id);
-    let is_missing = |id: &&String| match given.and_then(|given| given.get(*id)) {
+    let was_missing = |id: &PageId| status.missing_pages.iter().any(|page| page.id == id.as_str());
+    let is_missing = |id: &&PageId| match given.and_then(|given| given.get(*id)) {
         Some(page) if page.is_lost() => true,
         Some(page) => !is_covered(page) && was_missing(id),
         None => was_missing(id),
     };
     let missing = seen.dependents.pages.iter().filter(is_missing).take(LISTED);
-    missing.map(|id| MissingPageStatus { id: id.clone(), name: name(id).flatten() }).collect()
+    missing.map(|id| MissingPageStatus { id: id.as_str().to_owned(), name: name(id.as_str()).flatten() }).collect()
 }
 
 /// Pages in use of which nothing is known: a channel named them, and nobody has authorized anything yet, or nothing since.
-fn unchecked(seen: &Observed, missing: &[MissingPageStatus], is_told: impl Fn(&String) -> bool) -> Vec<String> {
-    let is_missing = |id: &String| missing.iter().any(|page| page.id == *id);
-    let unchecked = seen.dependents.pages.iter().filter(|id| !is_told(id) && !is_missing(id));
-    unchecked.take(LISTED).cloned().collect()
+fn unchecked(seen: &Observed, missing: &[MissingPageStatus], is_told: impl Fn(&str) -> bool) -> Vec<String> {
+    let is_missing = |id: &PageId| missing.iter().any(|page| page.id == id.as_str());
+    let unchecked = seen.dependents.pages.iter().filter(|id| !is_told(id.as_str()) && !is_missing(id));
+    unchecked.take(LISTED).map(|id| id.as_str().to_owned()).collect()
 }
 
 /// The pages that the grant gives. What is not told of one now is what was told before.
 fn rows(told: &[GrantedPageStatus], seen: &Observed, given: &Pages) -> Vec<GrantedPageStatus> {
-    let told: HashMap<_, _> = told.iter().map(|page| (&page.id, page)).collect();
-    let row = |(id, page): (&String, &GrantedPage)| {
-        let before = told.get(id);
+    let told: HashMap<_, _> = told.iter().map(|page| (page.id.as_str(), page)).collect();
+    let row = |(id, page): (&PageId, &GrantedPage)| {
+        let before = told.get(id.as_str());
         let name = page.name.clone().or_else(|| before.and_then(|page| page.name.clone()));
         let mut tasks = page.tasks.clone().or_else(|| before.map(|page| page.tasks.clone())).unwrap_or_default();
         tasks.sort();
         tasks.truncate(TASKS);
-        GrantedPageStatus { id: id.clone(), name, tasks, in_use: seen.dependents.pages.contains(id) }
+        GrantedPageStatus { id: id.as_str().to_owned(), name, tasks, in_use: seen.dependents.pages.contains(id) }
     };
     given.iter().filter(|(_, page)| page.gap.is_none() || is_covered(page)).map(row).collect()
 }
@@ -152,7 +156,7 @@ fn rows(told: &[GrantedPageStatus], seen: &Observed, given: &Pages) -> Vec<Grant
 /// The first pages: those in use before the others, each in the order of their ids.
 fn first(mut pages: Vec<GrantedPageStatus>, dependents: &GrantDependents) -> Vec<GrantedPageStatus> {
     pages.sort_by(|one, other| {
-        let unused = |page: &GrantedPageStatus| !dependents.pages.contains(&page.id);
+        let unused = |page: &GrantedPageStatus| !dependents.pages.contains(page.id.as_str());
         (unused(one), &one.id).cmp(&(unused(other), &other.id))
     });
     pages.truncate(LISTED);

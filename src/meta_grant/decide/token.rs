@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{MetaGrant, MetaGrantStatus, Reason, RenewalPolicy};
 use crate::base::clock::Moment;
-use crate::base::ids::AppId;
+use crate::base::ids::{AppId, PageId};
 use crate::graph::{CutReason, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::{Answer, Refusal};
 use crate::meta_app::token_check;
@@ -133,15 +133,15 @@ pub fn lost_with(which: Candidate, seen: &Observed, given: Option<&Pages>, now: 
     };
     let Some(Ok(Covered { pages, open, .. })) = pages else { return None };
     let given = given?;
-    let grants = |page: &String| required.iter().all(|scope| info.grants(scope, page));
-    let is_needed = |page: &String| which == Candidate::Message || seen.dependents.pages.contains(page);
+    let grants = |page: &PageId| required.iter().all(|scope| info.grants(scope, page.as_str()));
+    let is_needed = |page: &PageId| which == Candidate::Message || seen.dependents.pages.contains(page);
     let needed = given.iter().filter(|(page, given)| is_covered(given) && is_needed(page)).map(|(page, _)| page);
     let needed: BTreeSet<_> = needed.collect();
     let (unknown, lost): (Vec<_>, Vec<_>) = needed
         .into_iter()
-        .filter(|page| !grants(page) || !pages.contains(*page))
-        .partition(|page| grants(page) && open.contains(*page));
-    (unknown.is_empty() || !lost.is_empty()).then(|| lost.into_iter().cloned().collect())
+        .filter(|page| !grants(page) || !pages.contains(page.as_str()))
+        .partition(|page| grants(page) && open.contains(page.as_str()));
+    (unknown.is_empty() || !lost.is_empty()).then(|| lost.into_iter().map(|page| page.as_str().to_owned()).collect())
 }
 
 /// Whether a candidate was granted for other pages than these in use: nothing has to be confirmed then.

@@ -69,9 +69,9 @@ fn what_list_and_page_deny_twice_a_minute_apart_is_lost_and_told_once() {
 fn the_second_denial_is_of_the_grants_own_token() {
     let mut passes = Passes::listed();
     passes.pass(60, Passes::lacking(&[PAGE_A]), refuses);
-    assert_eq!(passes.asked, [(PAGE_A.to_owned(), true)]);
+    assert_eq!(passes.asked, [(PAGE_A.into(), true)]);
     passes.pass(60, Passes::lacking(&[PAGE_A]), refuses);
-    assert_eq!(passes.asked, [(PAGE_A.to_owned(), false)]);
+    assert_eq!(passes.asked, [(PAGE_A.into(), false)]);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn after_a_restart_the_first_list_confirms_nothing() {
 fn of_a_thousand_pages_that_a_list_lacks_fifty_are_asked_a_minute_and_all_in_their_turn() {
     let ids: Vec<String> = (0..1_000).map(|number| format!("3300000000{number:06}")).collect();
     let mut passes = Passes::listed();
-    passes.scene.seen.dependents.pages = ids.iter().cloned().collect();
+    passes.scene.seen.dependents.pages = ids.iter().map(|id| id.as_str().into()).collect();
     let all: Vec<&str> = ids.iter().map(String::as_str).collect();
     passes.pass(60, Ok(accounts(&all)), silent);
     let mut asked = std::collections::BTreeSet::new();
@@ -216,7 +216,7 @@ fn a_doubted_token_is_no_witness_for_its_page() {
     passes.pass(60, Passes::lacking(&[PAGE_A]), gives);
     passes.doubt(PAGE_A);
     passes.pass(60, Passes::lacking(&[PAGE_A]), gives);
-    assert_eq!(passes.asked, [(PAGE_A.to_owned(), false)], "the page is asked again, with the grant's own token");
+    assert_eq!(passes.asked, [(PAGE_A.into(), false)], "the page is asked again, with the grant's own token");
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_page_that_never_answers_is_asked_alone_and_its_list_waits_for_its_slot() {
     let mut passes = silent_for(11);
     for _ in 0..20 {
         let outcome = passes.pass_alone(300, silent);
-        assert_eq!(passes.asked, [(PAGE_A.to_owned(), false)]);
+        assert_eq!(passes.asked, [(PAGE_A.into(), false)]);
         let next = outcome.plan.report.until.unwrap().duration_since(outcome.now);
         assert_eq!((next.as_secs(), outcome.notes()), (300, vec![]));
         assert!(passes.gives_token(PAGE_A) && passes.absence(PAGE_A).is_none());

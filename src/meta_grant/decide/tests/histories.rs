@@ -179,7 +179,7 @@ proptest! {
             let had = passes.gives_token(PAGE_A);
             let was_false = passes.is_false(Valid);
             let outcome = passes.pass(step.seconds, list(step.list), |page| node(step.node, page));
-            let asked = passes.asked.iter().any(|(page, _)| page == PAGE_A);
+            let asked = passes.asked.iter().any(|(page, _)| page.as_str() == PAGE_A);
             prop_assert!(passes.asked.len() <= 2);
             against.hear(at, step, asked);
             let absent = passes.absence(PAGE_A).is_some();

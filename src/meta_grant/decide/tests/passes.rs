@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Status, status_of};
+use crate::base::ids::PageId;
 use crate::graph::{Account, Operation, PageToken, TokenInfo};
 use crate::limits::answer::{Answer, Refusal};
 use crate::meta_grant::coverage;
@@ -21,7 +22,7 @@ pub(super) struct Passes {
     /// What debug_token says.
     pub(super) info: TokenInfo,
     /// The pages that were asked in the last pass, and whether with a token from memory.
-    pub(super) asked: Vec<(String, bool)>,
+    pub(super) asked: Vec<(PageId, bool)>,
 }
 
 /// A page that gives a token.
@@ -82,7 +83,7 @@ impl Passes {
         scene.seen.asked = Asked { token: Some(Ok(self.info.clone())), pages: Some(list), ..Asked::default() };
         self.asked = coverage::to_ask(&scene.seen, scene.now);
         scene.seen.asked.nodes =
-            self.asked.iter().map(|(page, _)| (page.clone(), node(page))).collect::<HashMap<_, _>>();
+            self.asked.iter().map(|(page, _)| (page.clone(), node(page.as_str()))).collect::<HashMap<_, _>>();
         let mut outcome = scene.decide();
         scene.previous = outcome.status().clone();
         scene.seen.suspicions = outcome.plan.report.suspicions.clone();
@@ -104,7 +105,7 @@ impl Passes {
         scene.seen.recalled = true;
         self.asked = coverage::to_ask_alone(&scene.seen, scene.now);
         scene.seen.asked.nodes =
-            self.asked.iter().map(|(page, _)| (page.clone(), node(page))).collect::<HashMap<_, _>>();
+            self.asked.iter().map(|(page, _)| (page.clone(), node(page.as_str()))).collect::<HashMap<_, _>>();
         let mut outcome = scene.decide();
         scene.seen.recalled = false;
         scene.previous = outcome.status().clone();
@@ -154,8 +155,8 @@ impl Passes {
 
     /// The token of a page is found not to serve.
     pub(super) fn doubt(&mut self, page: &str) {
-        self.scene.seen.doubted = [page.to_owned()].into();
-        self.grants.doubt(&grant(), page);
+        self.scene.seen.doubted = [page.into()].into();
+        self.grants.doubt(&grant(), &page.into());
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::decide;
 use crate::api::{MetaGrant, MetaGrantSpec, MetaGrantStatus};
+use crate::base::ids::PageId;
 use crate::base::key::Key;
 use crate::graph::{Account, GraphFault, Operation, Token, TokenInfo, TokenKind};
 use crate::limits::answer::Refusal;
@@ -98,7 +99,9 @@ pub(super) fn covered(ids: &[&str]) -> Covered {
 }
 
 pub(super) fn granted(ids: &[&str]) -> Granted {
-    let page = |row: Account| (row.id, GrantedPage { name: row.name, tasks: row.tasks, token: row.token, gap: None });
+    let page = |row: Account| {
+        (PageId::from(row.id), GrantedPage { name: row.name, tasks: row.tasks, token: row.token, gap: None })
+    };
     Granted {
         uid: "u1".into(),
         app: Key::new("platform", "acme"),
@@ -168,7 +171,7 @@ impl Scene {
             in_use: Some("in-use".to_owned()),
             dependents: GrantDependents {
                 channels: Some(2),
-                pages: [PAGE_A, PAGE_B].map(str::to_owned).into(),
+                pages: [PAGE_A, PAGE_B].map(PageId::new).into(),
                 broken: BTreeSet::new(),
             },
             reauthorize_url: None,

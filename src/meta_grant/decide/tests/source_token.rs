@@ -103,7 +103,7 @@ fn pages_that_nobody_uses_or_the_token_in_use_lost_too_are_no_reason_to_refuse()
     let mut lost = Scene::new_seed(system_user(1), &[PAGE_A]);
     let mut given = granted(&[PAGE_A, PAGE_B]);
     let gap = Gap::definite(Absence::NotInGrant, now());
-    given.pages.insert(PAGE_B.to_owned(), GrantedPage { gap: Some(Box::new(gap)), ..GrantedPage::default() });
+    given.pages.insert(PAGE_B.into(), GrantedPage { gap: Some(Box::new(gap)), ..GrantedPage::default() });
     (lost.seen.before, lost.seen.asked.pages) = (Some(Arc::new(given)), None);
     lost.decide().mutates(adopt());
 }

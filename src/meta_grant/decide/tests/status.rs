@@ -12,7 +12,7 @@ fn of_many_pages_those_in_use_are_listed_first_and_all_are_counted() {
     let ids: Vec<String> = (0..10_000).map(|number| format!("3300000000{number:06}")).collect();
     let all: Vec<&str> = ids.iter().map(String::as_str).collect();
     let mut scene = Scene::with(|scene| scene.seen.asked.pages = Some(Ok(accounts(&all))));
-    scene.seen.dependents.pages = [ids[9_999].clone(), ids[5_000].clone()].into();
+    scene.seen.dependents.pages = [ids[9_999].as_str().into(), ids[5_000].as_str().into()].into();
     let outcome = scene.decide();
     let status = outcome.status();
     assert_eq!((status.page_count, status.pages_truncated, status.pages.len()), (Some(10_000), true, 100));
@@ -48,7 +48,7 @@ fn pages_of_which_nothing_is_known_are_named_until_something_is() {
     // Another channel comes while the grant is dead.
     let mut dead = Scene::of(ended(460)).after(&listed);
     (dead.seen.asked.pages, dead.seen.before) = (None, None);
-    dead.seen.dependents.pages.insert(OTHER_PAGE.to_owned());
+    dead.seen.dependents.pages.insert(OTHER_PAGE.into());
     let dead = dead.decide();
     assert_eq!(
         (dead.status().unchecked_pages.as_slice(), dead.status().pages.len()),
@@ -58,7 +58,7 @@ fn pages_of_which_nothing_is_known_are_named_until_something_is() {
     let mut cut = Scene::of(ended(460)).after(&listed);
     (cut.seen.asked.pages, cut.seen.before) = (None, None);
     cut.previous.pages_truncated = true;
-    cut.seen.dependents.pages.insert(OTHER_PAGE.to_owned());
+    cut.seen.dependents.pages.insert(OTHER_PAGE.into());
     assert_eq!(cut.decide().status().unchecked_pages, [""; 0]);
 }
 
