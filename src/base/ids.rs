@@ -79,3 +79,24 @@ impl Uid {
         object.meta().uid.as_deref() == Some(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn an_identity_is_shown_as_its_text_so_that_fingerprints_and_messages_stay_what_they_were() {
+        let text = "22\"0";
+        for shown in [format!("{:?} {0}", Uid::new(text)), format!("{:?} {0}", PageId::from(text.to_owned()))] {
+            assert_eq!(shown, format!("{text:?} {text}"));
+        }
+    }
+
+    #[test]
+    fn a_page_is_found_by_the_text_of_its_id() {
+        let pages: HashMap<PageId, u8> = [("1".into(), 1), ("2".into(), 2)].into();
+        assert_eq!((pages.get("2"), pages.get(&PageId::new("1")), pages.get("3")), (Some(&2), Some(&1), None));
+    }
+}

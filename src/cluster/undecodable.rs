@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 
 /// The objects that cannot be decoded.
@@ -18,16 +19,16 @@ pub struct Undecodable {
 
 #[derive(Debug, Default)]
 struct Known {
-    uids: HashMap<(KindName, Key), String>,
+    uids: HashMap<(KindName, Key), Uid>,
     /// Those whose status may not say so yet.
     untold: HashSet<(KindName, Key)>,
 }
 
 impl Undecodable {
     /// Notes an object that cannot be decoded.
-    pub fn note(&self, kind: KindName, key: &Key, uid: &str) {
+    pub fn note(&self, kind: KindName, key: &Key, uid: &Uid) {
         let mut known = self.lock();
-        known.uids.insert((kind, key.clone()), uid.to_owned());
+        known.uids.insert((kind, key.clone()), uid.clone());
         known.untold.insert((kind, key.clone()));
         self.news.notify_one();
     }
@@ -40,12 +41,12 @@ impl Undecodable {
     }
 
     /// The UID of an object that cannot be decoded.
-    pub fn uid(&self, kind: KindName, key: &Key) -> Option<String> {
+    pub fn uid(&self, kind: KindName, key: &Key) -> Option<Uid> {
         self.lock().uids.get(&(kind, key.clone())).cloned()
     }
 
     /// Those of a kind, with their UIDs.
-    pub fn uids(&self, kind: KindName) -> Vec<(Key, String)> {
+    pub fn uids(&self, kind: KindName) -> Vec<(Key, Uid)> {
         let known = self.lock();
         let of_kind = known.uids.iter().filter(|((of, _), _)| *of == kind);
         of_kind.map(|((_, key), uid)| (key.clone(), uid.clone())).collect()

@@ -113,7 +113,7 @@ fn gone(apps: &MetaApps) -> Vec<String> {
     }
     let misfits = apps.ctx.cluster.undecodable.uids(KindName::META_APP);
     let mut there: HashSet<String> = apps.ctx.cluster.stores.apps.all().iter().map(|app| key_of(app)).collect();
-    there.extend(misfits.iter().map(|(app, uid)| key(&app.namespace, uid)));
+    there.extend(misfits.iter().map(|(app, uid)| key(&app.namespace, uid.as_str())));
     let waits =
         |key: &str| apps.ctx.cluster.surplus.holds_any(KindName::META_APP.as_str(), namespace_of(key), uid_of(key));
     let is_gone = |key: &String| match apps.ctx.cluster.namespaces.knows_to_be_ours(namespace_of(key)) {

@@ -149,7 +149,7 @@ async fn look_at_claim(apps: &MetaApps, wanted: &Wanted, pass: &Pass<MetaAppStat
     let look = ownership::observe_claim(&apps.ownership, wanted, |holder| {
         let key = Key::new(&pass.key.namespace, &holder.name);
         // Whether one that cannot be decoded, or is one too many, manages its webhook cannot be told, so it keeps the claim.
-        if apps.ctx.cluster.undecodable.uid(KindName::META_APP, &key).as_deref() == Some(&holder.uid)
+        if apps.ctx.cluster.undecodable.uid(KindName::META_APP, &key).is_some_and(|uid| uid.as_str() == holder.uid)
             || apps.ctx.cluster.is_surplus(KindName::META_APP, &key, &holder.uid)
         {
             return true;

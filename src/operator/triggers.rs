@@ -11,6 +11,7 @@ use crate::api::{AssetClaim, AssetKind, REQUESTED_AT};
 use crate::asset_claim::AssetClaims;
 use crate::base::key::{Key, KindName, version};
 use crate::base::unlisted::Unlisted;
+use crate::base::ids::Uid;
 use crate::cluster::departed;
 use crate::cluster::watch::Change;
 use crate::controller::context::Context;
@@ -46,7 +47,7 @@ impl Triggers {
                 self.applied(kind, object);
             }
             Change::Misfit { key, uid } => {
-                undecodable.note(K::NAME, key, uid);
+                undecodable.note(K::NAME, key, &Uid::new(uid));
                 self.outside.remove(key);
                 // That it goes is seen all the same.
                 self.own.insert(key.clone(), Own { inputs: None, mark: departed::mark(uid) });

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::blocked::AdmissionCheck;
 use super::freshness::Freshness;
 use crate::api::{AssetClaim, ClaimHolder};
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName};
 use crate::cluster::departed::Departed;
 use crate::controller::context::Context;
@@ -56,8 +57,9 @@ impl Ownership {
     /// Whether the channel that holds a page is there, be it one that cannot be decoded or one too many.
     pub fn lives(&self, holder: &ClaimHolder) -> bool {
         let (cluster, key) = (&self.ctx.cluster, Key::new(&holder.namespace, &holder.name));
-        let uid = cluster.stores.channels.get(&key).and_then(|channel| channel.uid());
-        uid.or_else(|| cluster.undecodable.uid(KindName::FACEBOOK_CHANNEL, &key)).as_deref() == Some(&holder.uid)
+        let uid = cluster.stores.channels.get(&key).and_then(|channel| channel.metadata.uid.as_deref().map(Uid::new));
+        let uid = uid.or_else(|| cluster.undecodable.uid(KindName::FACEBOOK_CHANNEL, &key));
+        uid.is_some_and(|uid| uid.as_str() == holder.uid)
             || cluster.is_surplus(KindName::FACEBOOK_CHANNEL, &key, &holder.uid)
     }
 }
