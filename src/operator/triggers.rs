@@ -9,9 +9,9 @@ use kube::{Resource, ResourceExt};
 
 use crate::api::{AssetClaim, AssetKind, REQUESTED_AT};
 use crate::asset_claim::AssetClaims;
+use crate::base::ids::Uid;
 use crate::base::key::{Key, KindName, version};
 use crate::base::unlisted::Unlisted;
-use crate::base::ids::Uid;
 use crate::cluster::departed;
 use crate::cluster::watch::Change;
 use crate::controller::context::Context;
@@ -72,9 +72,9 @@ impl Triggers {
 
     fn applied<K: Declared>(&mut self, kind: &K, object: &K::Object) {
         let key = Key::of(object);
-        let uid = object.uid().unwrap_or_default();
+        let uid = Uid::of(object);
         kind.states().shown(&key, &uid, version(object.meta()).unwrap_or_default());
-        let own = Own { inputs: Some(inputs(object)), mark: departed::mark(&uid) };
+        let own = Own { inputs: Some(inputs(object)), mark: departed::mark(uid.as_str()) };
         let before = self.own.insert(key.clone(), own);
         if let Some(before) = before.filter(|before| before.mark != own.mark) {
             // Made anew while the watch was interrupted.
