@@ -114,7 +114,7 @@ async fn what_meta_answers_to_the_code_is_told_for_what_it_is() -> Result<()> {
         (error("101"), broken, "credentials of the application", Some("CredentialsRejected")),
         ("graph_error: {code: 200, message: API access blocked.}".to_owned(), broken, "blocked", Some("AppBlocked")),
         ("graph_error: {code: 3, message: No capability}".to_owned(), broken, "people with a role", Some("NotLive")),
-        (error("5555"), broken, "does not know", Some("RefusedByMeta")),
+        (error("5555"), broken, "for a reason unknown to this page", Some("RefusedByMeta")),
         (error("4"), "No answer", "no more requests", None),
         (error("2"), "No answer", "no usable answer", None),
         (error("100, subcode: 36009"), "Facebook did not accept it", "used before", None),
