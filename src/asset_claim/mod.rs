@@ -16,7 +16,7 @@
 //! about one holder (`status.holderUid`); the next holder starts afresh. At most one page per second and application is
 //! unsubscribed (`asset_claim/pace.rs`).
 
-pub mod cleanup;
+pub mod channel_cleanup;
 pub mod decide;
 pub mod model;
 pub mod observe;
@@ -68,10 +68,10 @@ impl Reconciler for AssetClaims {
             let plan = decide::decide(&claim, &seen, now);
             match (plan.release, seen.access) {
                 (true, Some(access)) => {
-                    let (marked, answer) = cleanup::release(self, &claim, &access).await?;
+                    let (marked, answer) = channel_cleanup::release(self, &claim, &access).await?;
                     (claim, asked) = (marked, Some(answer));
                 }
-                _ => return cleanup::report(self, &claim, plan.report, now).await,
+                _ => return channel_cleanup::report(self, &claim, plan.report, now).await,
             }
         }
         Err(Failure::Circle)

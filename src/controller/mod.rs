@@ -6,10 +6,10 @@
 //! status that is written only if it differs, and with the time of the next pass ([`next_pass::next_try`]).
 
 pub mod batch_resync;
+pub mod being_deleted;
 pub mod context;
 pub mod counts;
 pub mod declared;
-pub mod deletion;
 pub mod dependency;
 pub mod dependents;
 pub mod evidence;

@@ -17,7 +17,7 @@
 //! older than before ends the process (`Context::compare`): the API server's storage was restored to an earlier state, and
 //! everything that is remembered is wrong.
 //!
-//! Objects that are being deleted (`controller/deletion.rs`) get nothing new, at Meta or in the cluster.
+//! Objects that are being deleted (`controller/being_deleted.rs`) get nothing new, at Meta or in the cluster.
 //!
 //! Connections may stay open and go silent, so each watch has its own client, which notes signs of life and fails after too
 //! long a silence (`base/watch_health.rs`); the API server ends every watch shortly before that on its own. `/readyz` follows

@@ -17,7 +17,7 @@ use crate::facebook_channel::model::{Access, AppSeen, Content, PublicationSeen};
 
 pub use crate::cluster::secrets::KIND;
 use crate::cluster::write_refused::{Cause, Verb, Write};
-use crate::controller::deletion;
+use crate::controller::being_deleted;
 use crate::controller::managed_secrets::{CONTENT, holds, is_of_predecessor, own_secret};
 use crate::controller::pass::Pass;
 
@@ -68,7 +68,7 @@ pub async fn look(
             })
         }
         // Who is being deleted leaves it behind, if it is orphaned.
-        Owner::Predecessor if deletion::is_begun(&channel.metadata) => PublicationSeen::Ours(Content::Current),
+        Owner::Predecessor if being_deleted::is_begun(&channel.metadata) => PublicationSeen::Ours(Content::Current),
         Owner::Predecessor => PublicationSeen::Leftover,
         Owner::Other => PublicationSeen::Taken,
     })

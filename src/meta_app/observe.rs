@@ -14,7 +14,7 @@ use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::dependents::Dependency;
 use crate::controller::pass::Pass;
-use crate::controller::{deletion, managed_secrets};
+use crate::controller::{being_deleted, managed_secrets};
 use crate::limits::app_usage::Budget;
 use crate::meta_app::facts;
 use crate::meta_app::facts::declared_version;
@@ -171,7 +171,7 @@ async fn look_at_token(apps: &MetaApps, app: &MetaApp, key: &Key) -> Result<Veri
         return Ok(VerifyTokenSeen::Ours);
     }
     // Who is being deleted leaves it behind, if it is orphaned.
-    let ends = deletion::is_begun(&app.metadata);
+    let ends = being_deleted::is_begun(&app.metadata);
     let (app_key, uid) = (Key::of(app), Some(app).filter(|_| !ends).map(Uid::of).unwrap_or_default());
     let purpose = Purpose::VerifyToken;
     let former = managed_secrets::is_of_predecessor::<MetaApp>(&apps.ctx, &metadata, purpose, &app_key, &uid).await?;

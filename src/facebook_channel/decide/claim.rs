@@ -5,15 +5,15 @@ use super::case::Case;
 use super::previous_app;
 use crate::api::Reason;
 use crate::api::conditions::{Finding, Status};
-use crate::controller::deletion;
-use crate::controller::deletion::being_deleted;
+use crate::controller::being_deleted;
+use crate::controller::being_deleted::being_deleted;
 use crate::facebook_channel::disconnected;
 use crate::ownership::{self, ClaimSeen, Record};
 
 impl Case<'_> {
     /// Whether the channel is being deleted, so that it is connected no more.
     pub(super) const fn is_deleted(&self) -> bool {
-        deletion::is_begun(&self.channel.metadata)
+        being_deleted::is_begun(&self.channel.metadata)
     }
 }
 

@@ -6,7 +6,7 @@ use super::evidence::PageSays;
 use super::{previous_app, restriction, wish};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::controller::deletion::being_deleted;
+use crate::controller::being_deleted::being_deleted;
 use crate::controller::repair_fight;
 use crate::facebook_channel::model::AppSeen;
 use crate::graph::{PageReason, PageSubscription, Verdict};

@@ -6,7 +6,7 @@ use super::super::publication as secret;
 use super::case::{Case, Findings};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
-use crate::controller::deletion::being_deleted;
+use crate::controller::being_deleted::being_deleted;
 use crate::facebook_channel::model::{Content, PublicationSeen};
 use crate::ownership::ClaimSeen;
 

@@ -3,10 +3,10 @@
 use super::case::Case;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::api::{AppSubscriptionStatus, ManagementPolicy, Reason};
-use crate::controller::deletion::being_deleted;
+use crate::controller::being_deleted::being_deleted;
 use crate::controller::evidence::Matter;
 use crate::controller::repair_fight::Fight;
-use crate::controller::{deletion, repair_fight};
+use crate::controller::{being_deleted, repair_fight};
 use crate::graph::{AppSubscription, Verdict};
 use crate::limits::answer::{Refusal, drift_observed, listed, look_again, without_effect};
 use crate::limits::repair_limiter::DriftState;
@@ -121,7 +121,7 @@ impl Case<'_> {
 
     /// Whether the MetaApp is being deleted, so that its webhook is subscribed no more.
     fn is_deleted(&self) -> bool {
-        deletion::is_begun(&self.app.metadata)
+        being_deleted::is_begun(&self.app.metadata)
     }
 
     fn observes(&self) -> bool {

@@ -6,7 +6,7 @@ use super::case::Case;
 use super::message;
 use super::token::{self, Candidate, TokenVerdict};
 use crate::base::clock::Moment;
-use crate::controller::deletion;
+use crate::controller::being_deleted;
 use crate::graph::Exchange;
 use crate::meta_grant::model::{Exchanged, Mutation, SourceTokenSeen, TokenSecretSeen, Which};
 use crate::meta_grant::token_secret;
@@ -20,7 +20,7 @@ pub(super) const GRACE: SignedDuration = SignedDuration::from_hours(24);
 impl Case<'_> {
     pub(super) fn mutation(&self) -> Option<Mutation> {
         // A grant that is being deleted keeps what it has.
-        let ends = deletion::is_begun(&self.grant.metadata);
+        let ends = being_deleted::is_begun(&self.grant.metadata);
         if ends || self.seen.asked.changes >= CHANGES || self.seen.token_secret == TokenSecretSeen::Taken {
             return None;
         }
