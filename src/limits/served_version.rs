@@ -22,11 +22,7 @@ impl ServedVersions {
     /// Notes which version answered.
     pub fn hear(&self, app: &Uid, asked: Version, by: Version) {
         let mut all = self.0.lock();
-        // Found by a text that is not copied: this is heard with every answer.
-        let versions = match all.get_mut(app) {
-            Some(versions) => versions,
-            None => all.entry(app.to_owned()).or_default(),
-        };
+        let versions = all.entry(app.clone()).or_default();
         versions.entry(asked).or_insert(Heard { by, told: asked }).by = by;
     }
 
