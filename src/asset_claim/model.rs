@@ -36,10 +36,8 @@ pub enum Checked {
     Lives,
     /// It is gone, but this other channel of the namespace declares the page.
     Wanted {
-        /// Name of that one.
         name: String,
     },
-    /// It is gone.
     Gone,
     /// It may not be looked for.
     Forbidden,
@@ -71,6 +69,5 @@ pub enum Then {
     Never,
     /// At this time.
     At(Timestamp),
-    /// As this class has it.
     Class(Class),
 }

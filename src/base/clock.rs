@@ -41,7 +41,6 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Now.
     pub fn now() -> Self {
         Self { running: Instant::now(), wall: SystemTime::now() }
     }

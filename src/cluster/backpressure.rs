@@ -28,7 +28,6 @@ const LEAST: usize = 2;
 pub(crate) struct Patience {
     /// In line, before it is sent.
     pub(crate) line: Duration,
-    /// From there to the answer.
     pub(crate) answer: Duration,
 }
 

@@ -44,7 +44,6 @@ impl Departed {
         self.0.lock().all.contains(&mark(uid))
     }
 
-    /// Forgets it.
     pub fn forget(&self, uid: &str) {
         self.0.lock().all.remove(&mark(uid));
     }

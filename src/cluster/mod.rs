@@ -58,13 +58,9 @@ pub struct Cluster {
 
 /// What the watches show of the kinds.
 pub struct Stores {
-    /// The MetaApps.
     pub apps: Objects<MetaApp>,
-    /// The MetaGrants.
     pub grants: Objects<MetaGrant>,
-    /// The FacebookChannels.
     pub channels: Objects<FacebookChannel>,
-    /// All claims.
     pub claims: Store<AssetClaim>,
 }
 

@@ -27,7 +27,6 @@ const TRIAL: &str = "metachannels-proof";
 pub struct Guard {
     /// Client of the Kubernetes API.
     pub client: Client,
-    /// The one clock.
     pub clock: Clock,
     /// Counters.
     pub metrics: Metrics,

@@ -74,7 +74,6 @@ impl Released {
         self.too_large(key).unwrap_or_else(|| format!("it has no key {key}"))
     }
 
-    /// The annotation of this name.
     pub fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations.get(name).map(String::as_str)
     }

@@ -29,7 +29,6 @@ pub struct StatusOf<'a, K: Resource> {
     pub kind: &'static str,
     /// Where the object is.
     pub api: Api<K>,
-    /// The object.
     pub object: &'a K,
 }
 

@@ -45,7 +45,6 @@ impl Undecodable {
         self.lock().uids.get(&(kind, key.clone())).cloned()
     }
 
-    /// Those of a kind, with their UIDs.
     pub fn uids(&self, kind: KindName) -> Vec<(Key, Uid)> {
         let known = self.lock();
         let of_kind = known.uids.iter().filter(|((of, _), _)| *of == kind);

@@ -84,7 +84,6 @@ pub enum Cause {
     Terminating,
     /// There is no such namespace.
     NoNamespace,
-    /// It is too large.
     TooLarge,
     /// We put no more into it.
     Full,

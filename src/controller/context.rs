@@ -19,7 +19,6 @@ use crate::metrics::Metrics;
 /// Settings that decisions depend on.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Namespace of the claims.
     pub claims_namespace: String,
     /// Namespace of the gateway's mail, the release's own.
     pub inbox_namespace: String,
@@ -60,7 +59,6 @@ pub struct Context {
     pub limits: Limits,
     /// When objects get their next pass.
     pub wakeups: Wakeups,
-    /// The one clock.
     pub clock: Clock,
     /// Settings that decisions depend on.
     pub policy: Policy,

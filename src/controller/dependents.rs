@@ -13,9 +13,7 @@ use crate::base::key::{Key, KindName};
 /// Something an object depends on.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Dependency {
-    /// A Secret.
     Secret(Key),
-    /// A MetaApp.
     MetaApp(Key),
     /// A MetaGrant: whether it works.
     MetaGrant(Key),

@@ -31,7 +31,6 @@ pub const APART: SignedDuration = SignedDuration::from_secs(60);
 pub enum Matter {
     /// The token that calls are made with.
     Token,
-    /// The page.
     Page,
     /// The credentials of an application.
     Credentials,

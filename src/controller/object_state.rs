@@ -98,7 +98,6 @@ impl<S> ObjectState<S> {
 pub struct Written<S> {
     /// Version of the object that the write made. Versions of one kind are numbers that grow.
     pub version: u64,
-    /// The status.
     pub status: S,
 }
 

@@ -48,7 +48,6 @@ impl Periods {
 
 /// A kind, as the controller sees it: a value that owns what is remembered of its objects.
 pub trait Reconciler: Send + Sync + 'static {
-    /// The object.
     type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + Debug
@@ -57,10 +56,8 @@ pub trait Reconciler: Send + Sync + 'static {
         + Sync
         + 'static;
 
-    /// Its status.
     type Status: Clone + Default + PartialEq + Serialize + Send + Sync + 'static;
 
-    /// Name of the kind.
     const NAME: KindName;
 
     /// Whether the slots of resting objects are the [sweep](crate::controller::batch_resync)'s. If not, each is a pass.
@@ -86,13 +83,11 @@ pub trait Reconciler: Send + Sync + 'static {
     /// The object of this name in the stores, if it is ours.
     fn stored(&self, key: &Key) -> Option<Arc<Self::Object>>;
 
-    /// The status of an object.
     fn status(object: &Self::Object) -> Option<&Self::Status>;
 
     /// The same object with another status.
     fn with_status(object: &Self::Object, status: Self::Status) -> Self::Object;
 
-    /// The conditions in a status.
     fn conditions(status: &Self::Status) -> &[Condition];
 
     /// The fingerprint in a status of what the last complete look depended on.

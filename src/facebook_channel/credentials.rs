@@ -35,22 +35,18 @@ use crate::{meta_grant, ownership};
 pub enum Source {
     /// Not exactly one is declared.
     Undeclared,
-    /// A Secret.
     Secret {
-        /// The Secret.
         secret: Key,
         /// Key inside it.
         key: String,
         /// The MetaApp that the token belongs to.
         app: Key,
     },
-    /// A grant.
     Grant {
         /// The MetaGrant.
         grant: Key,
         /// The MetaGrant, if it is there.
         object: Option<Arc<MetaGrant>>,
-        /// Id of the page.
         page_id: PageId,
     },
 }

@@ -81,7 +81,6 @@ pub struct Asked {
     pub witnessed: bool,
     /// What debug_token says.
     pub token: Option<Answer<TokenInfo>>,
-    /// The page.
     pub page: Option<Answer<PageNode>>,
     /// The applications that the page is subscribed to.
     pub subscriptions: Option<Answer<Vec<PageSubscription>>>,
@@ -193,10 +192,7 @@ pub enum TokenSeen {
     /// It cannot be a token, for this reason.
     Malformed(String),
     /// It is there.
-    Present {
-        /// Its fingerprint.
-        fingerprint: String,
-    },
+    Present { fingerprint: String },
     /// There is no such MetaGrant.
     GrantNotFound,
     /// The grant cannot be used.

@@ -12,7 +12,6 @@ use crate::limits::answer::Answer;
 /// What a sweep read about the page of a channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PageNews {
-    /// The page.
     pub page: Answer<PageNode>,
     /// The applications that the page is subscribed to.
     pub subscriptions: Answer<Vec<PageSubscription>>,

@@ -17,7 +17,6 @@ use crate::limits::app_usage::{Ask, Budget};
 pub struct Restraint {
     /// UID of the MetaApp.
     pub app: Uid,
-    /// Id of the page.
     pub page: PageId,
     /// Whether the application's own check finds out when an outage is over; that of a paused one never takes place.
     pub probed: bool,

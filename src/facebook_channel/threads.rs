@@ -69,9 +69,7 @@ pub fn is_wanted(channel: &FacebookChannel) -> bool {
 
 /// A page whose threads are to be checked.
 pub struct Look<'a> {
-    /// Its channel.
     pub channel: &'a FacebookChannel,
-    /// Id of the page.
     pub page_id: &'a PageId,
     /// The page token.
     pub token: &'a Token,

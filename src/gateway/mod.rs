@@ -51,7 +51,6 @@ pub struct Gateway {
     pub client: Client,
     /// Client of the Graph API.
     pub graph: GraphClient,
-    /// The one clock.
     pub clock: Clock,
     /// Watched namespaces; one empty name stands for all.
     pub scopes: Vec<String>,

@@ -38,7 +38,6 @@ impl WatchedNamespaces {
         Self { lists: RwLock::new(lists), changed: watch::Sender::default(), metrics }
     }
 
-    /// Their names.
     pub(super) fn names(&self) -> Vec<String> {
         self.lists.read().keys().cloned().collect()
     }

@@ -75,7 +75,6 @@ impl WaitQueue {
         }
     }
 
-    /// How many wait.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }

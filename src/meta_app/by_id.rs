@@ -32,7 +32,6 @@ pub struct Access {
     pub version: Version,
     /// The application's credentials.
     pub credentials: Arc<AppCredentials>,
-    /// Its MetaApp.
     pub app: Arc<MetaApp>,
 }
 

@@ -92,7 +92,6 @@ impl Keyring {
         self.current()?.data.as_ref()?.get(key).map(|value| value.0.clone())
     }
 
-    /// All keys in it.
     pub fn keys(&self) -> Vec<String> {
         let current = self.current().filter(|it| self.is_ours(it));
         current.iter().flat_map(|it| it.data.iter().flatten()).map(|(key, _)| key.clone()).collect()
@@ -217,7 +216,6 @@ impl Keyring {
     }
 }
 
-/// The key of a MetaApp.
 pub fn key_of(app: &MetaApp) -> String {
     let metadata = &app.metadata;
     key(metadata.namespace.as_deref().unwrap_or_default(), metadata.uid.as_deref().unwrap_or_default())

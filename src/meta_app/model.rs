@@ -104,9 +104,7 @@ pub struct Asked {
     pub secret_in_use: Option<SecretInUse>,
     /// Those of the other one, and whether Meta accepts it too.
     pub other_secret: Option<(SecretInUse, bool)>,
-    /// Its permissions.
     pub permissions: Option<Answer<Vec<AppPermission>>>,
-    /// Its subscriptions.
     pub subscriptions: Option<Answer<Vec<AppSubscription>>>,
     /// Its subscriptions before they were written.
     pub before: Option<Vec<AppSubscription>>,
@@ -146,14 +144,12 @@ pub enum Mutation {
     TellGateway,
     /// Subscribe the application's webhook.
     Subscribe {
-        /// Callback URL.
         callback_url: String,
         /// Webhook fields.
         fields: Vec<String>,
     },
     /// Subscribe it once more as it is, so that Meta knows the verify token that the gateway has now.
     Introduce {
-        /// Callback URL.
         callback_url: String,
         /// Webhook fields.
         fields: Vec<String>,
@@ -225,6 +221,5 @@ pub enum KeyringSeen {
 pub struct Plan {
     /// The mutation to perform before looking again.
     pub mutation: Option<Mutation>,
-    /// What to report.
     pub report: Report<MetaAppStatus>,
 }

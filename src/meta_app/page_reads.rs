@@ -13,9 +13,7 @@ use crate::limits::app_usage::Budget;
 
 /// A page that is connected, and its token.
 pub struct Lent {
-    /// Id of the page.
     pub page_id: PageId,
-    /// Its token.
     pub token: Token,
     /// Fingerprint of what the token is read with, if it is known.
     pub fingerprint: Option<String>,

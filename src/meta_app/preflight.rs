@@ -112,7 +112,6 @@ async fn try_page(page: &PageReads<'_>, calls: &mut Calls, change: Change) -> Re
 enum Heard {
     /// The new version does as well as the one in use.
     Well,
-    /// This is in the way of it.
     InTheWay(Trial),
     /// The page does not tell, whatever the version.
     NoNews(Refusal),

@@ -261,7 +261,6 @@ pub struct Caller<'a> {
     pub version: &'a Version,
     /// The application's credentials.
     pub credentials: &'a AppCredentials,
-    /// The token.
     pub token: &'a Token,
 }
 

@@ -25,7 +25,6 @@ pub use crate::meta_app::seen::AppSeen;
 pub struct Observed {
     /// The application.
     pub app: AppSeen,
-    /// The source token.
     pub source_token: SourceTokenSeen,
     /// The Secret with the token in use.
     pub token_secret: TokenSecretSeen,
@@ -79,10 +78,7 @@ pub enum SourceTokenSeen {
     /// It cannot be a token, for this reason.
     Malformed(String),
     /// It is there.
-    Present {
-        /// Its fingerprint.
-        fingerprint: String,
-    },
+    Present { fingerprint: String },
 }
 
 impl SourceTokenSeen {
@@ -115,7 +111,6 @@ pub enum TokenSecretSeen {
 /// A token that was in use before, as a decision may see it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PreviousSeen {
-    /// Its fingerprint.
     pub fingerprint: String,
     /// Whether we obtained it from Meta.
     pub minted: bool,
@@ -166,7 +161,6 @@ pub struct Asked {
     pub source_token_pages: Option<Answer<Covered>>,
     /// What debug_token says of the token that a person brought in the browser.
     pub message: Option<Answer<TokenInfo>>,
-    /// The pages that this one covers.
     pub message_pages: Option<Answer<Covered>>,
     /// Why this one was thrown away, if it was refused.
     pub message_refused: Option<String>,
@@ -194,9 +188,7 @@ pub struct Access {
 /// The tokens of a grant.
 #[derive(Debug, Default)]
 pub struct Tokens {
-    /// The one in use.
     pub in_use: Option<Token>,
-    /// The source token.
     pub source_token: Option<Token>,
     /// The one that a person brought in the browser.
     pub message: Option<Token>,
@@ -249,7 +241,6 @@ pub struct TokenSecret {
 /// A token that was in use before.
 #[derive(Clone, Debug)]
 pub struct PreviousToken {
-    /// The token.
     pub token: Token,
     /// Whether we obtained it from Meta.
     pub minted: bool,
@@ -299,9 +290,7 @@ pub enum Mutation {
 /// One of the tokens of a grant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Which {
-    /// The source token.
     SourceToken,
-    /// The one in use.
     InUse,
     /// The one that Meta handed out.
     Obtained,
@@ -328,7 +317,6 @@ impl Mutation {
 pub struct Plan {
     /// The mutation to perform before looking again.
     pub mutation: Option<Mutation>,
-    /// What to report.
     pub report: Report<MetaGrantStatus>,
     /// What the grant gives for each page, if its pages were listed in this pass.
     pub pages: Option<Pages>,

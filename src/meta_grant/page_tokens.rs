@@ -45,7 +45,6 @@ pub type Pages = HashMap<PageId, GrantedPage>;
 /// What a grant gives for a page.
 #[derive(Clone, Debug, Default)]
 pub struct GrantedPage {
-    /// Its name.
     pub name: Option<String>,
     /// What the grantor may do on it; `None` = Meta does not tell.
     pub tasks: Option<Vec<String>>,

@@ -43,7 +43,6 @@ pub enum Found {
     Taken,
     /// Ours, but it holds no token, for this reason; it may be written over.
     Malformed(String, Over),
-    /// Ours.
     Ours(TokenSecret, Over),
 }
 

@@ -32,13 +32,9 @@ pub(super) struct Kinds {
     pub(super) ctx: Arc<Context>,
     /// Who holds what.
     pub(super) ownership: Arc<Ownership>,
-    /// MetaApp.
     pub(super) apps: Arc<MetaApps>,
-    /// FacebookChannel.
     pub(super) channels: Arc<FacebookChannels>,
-    /// AssetClaim.
     pub(super) claims: Arc<AssetClaims>,
-    /// MetaGrant.
     pub(super) grants: Arc<MetaGrants>,
     /// Those that people declare.
     pub(super) declared: Vec<Box<dyn AnyKind>>,

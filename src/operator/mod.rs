@@ -59,7 +59,6 @@ pub struct Operator {
     pub client: Client,
     /// Client of the Graph API.
     pub graph: GraphClient,
-    /// The one clock.
     pub clock: Clock,
     /// Settings that decisions depend on.
     pub policy: Policy,

@@ -32,13 +32,11 @@ pub(super) struct Registered<K: Declared> {
 
 /// A kind that people declare.
 pub(super) trait AnyKind: Send + Sync {
-    /// Its name.
     fn name(&self) -> KindName;
 
     /// Begins its watches, and returns the controllers that work until the shutdown.
     fn start(&self, watches: &mut JoinSet<()>, concurrency: u16) -> Vec<BoxFuture<'static, ()>>;
 
-    /// Its resource.
     fn resource(&self) -> ApiResource;
 
     /// The field of an object that cannot be decoded.
@@ -61,7 +59,6 @@ pub(super) trait AnyKind: Send + Sync {
 }
 
 impl<K: Declared> Registered<K> {
-    /// The kind, with what feeds it.
     pub(super) fn any(kind: &Arc<K>, ownership: &Arc<Ownership>, feeds: Vec<Feed<K::Object>>) -> Box<dyn AnyKind> {
         Box::new(Self { kind: Arc::clone(kind), ownership: Arc::clone(ownership), feeds: Mutex::new(feeds) })
     }

@@ -59,7 +59,6 @@ pub(super) fn spawn_binding(watches: &mut JoinSet<()>, kinds: &Arc<Kinds>, names
     });
 }
 
-/// Watches all claims.
 pub(super) fn spawn_claims(watches: &mut JoinSet<()>, kinds: &Arc<Kinds>, store: Writer<AssetClaim>) {
     let (kinds, ctx) = (Arc::clone(kinds), Arc::clone(&kinds.ctx));
     let claims: Api<DeserializeGuard<AssetClaim>> = scoped(&ctx.cluster.client, &ctx.policy.claims_namespace);

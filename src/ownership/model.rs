@@ -29,10 +29,7 @@ pub enum ClaimSeen {
         name: String,
     },
     /// Another namespace holds it.
-    Elsewhere {
-        /// That namespace.
-        namespace: String,
-    },
+    Elsewhere { namespace: String },
     /// Another namespace holds it and gives it to the object's, so that it may be taken.
     Offered {
         /// That other namespace.
@@ -82,7 +79,6 @@ impl Offer {
 /// An asset and who wants to hold it.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Kind of the asset.
     pub kind: AssetKind,
     /// Id of the asset.
     pub id: String,
@@ -103,7 +99,6 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Name of the claim.
     pub fn claim_name(&self) -> String {
         match self.kind {
             AssetKind::FacebookPage => AssetClaim::page_name(&self.id),
@@ -143,7 +138,6 @@ pub struct ClaimObservation {
 /// An application through which an asset was used before.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FormerApp {
-    /// Its id.
     pub app_id: String,
     /// Its MetaApp, if that is known.
     pub app_ref: Option<NamespacedName>,

@@ -9,10 +9,8 @@ use super::state::Ownership;
 use crate::api::AssetClaim;
 use crate::base::key::{KindName, version};
 
-/// Kind of the claims.
 pub const KIND: &str = KindName::ASSET_CLAIM.as_str();
 
-/// The API of the claims.
 pub fn api(ownership: &Ownership) -> Api<AssetClaim> {
     Api::namespaced(ownership.ctx.cluster.client.clone(), &ownership.ctx.policy.claims_namespace)
 }

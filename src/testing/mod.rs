@@ -37,7 +37,6 @@ pub(crate) fn since_start(second: i64) -> Timestamp {
     at(1_000_000 + second)
 }
 
-/// A grant.
 pub(crate) fn grant() -> Key {
     Key::new("tenant-a", "acme")
 }

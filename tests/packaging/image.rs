@@ -67,7 +67,6 @@ impl Registry {
         Image::unpack(&layout, &tag(&layout)?)
     }
 
-    /// Installs a chart from here.
     fn install(&self, cluster: &ControlPlane, release: &str, chart: &Chart, more: &[&str]) -> Result<()> {
         let reference = format!("oci://{}/charts/{}", self.host, chart.name());
         let version = format!("--version={}", env!("CARGO_PKG_VERSION"));

@@ -47,7 +47,6 @@ pub enum Change<'a, K> {
     Misfit {
         /// Name of the object.
         key: &'a Key,
-        /// Its UID.
         uid: &'a str,
     },
     /// The object is gone, also if it went while the watch was interrupted.

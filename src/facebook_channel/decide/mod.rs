@@ -34,7 +34,6 @@ use crate::facebook_channel::model::Observed;
 pub struct Plan {
     /// The mutation to perform before looking again.
     pub mutation: Option<Mutation>,
-    /// What to report.
     pub report: Report<FacebookChannelStatus>,
 }
 

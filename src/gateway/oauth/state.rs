@@ -42,11 +42,9 @@ pub(in crate::gateway) struct OAuth {
 pub(in crate::gateway) struct OAuthConfig {
     /// Base URL of the login dialog.
     pub(in crate::gateway) url: Url,
-    /// Namespace of the inbox.
     pub(in crate::gateway) inbox_namespace: String,
     /// Proxies of ours that a request passes.
     pub(in crate::gateway) proxies: u8,
-    /// The one clock.
     pub(in crate::gateway) clock: Clock,
 }
 

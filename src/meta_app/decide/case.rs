@@ -43,7 +43,6 @@ pub(super) struct Case<'a> {
 pub(super) struct Absent {
     /// Of the application's subscriptions.
     pub(super) rows: bool,
-    /// Of its permissions.
     pub(super) permissions: bool,
 }
 

@@ -361,7 +361,6 @@ impl Env {
         .await
     }
 
-    /// Requests in the ledger with this method and template.
     pub fn requests(&self, method: &str, template: &str) -> Vec<LedgerEntry> {
         let entries = self.sandbox.ledger().into_iter();
         entries.filter(|it| it.method == method && it.template.as_deref() == Some(template)).collect()

@@ -25,12 +25,10 @@ pub(super) struct Passes {
     pub(super) asked: Vec<(PageId, bool)>,
 }
 
-/// A page that gives a token.
 pub(super) fn gives(page: &str) -> Answer<PageToken> {
     Ok(PageToken { name: None, token: Some(page_token(page)) })
 }
 
-/// A page that gives none.
 pub(super) fn gives_none(_: &str) -> Answer<PageToken> {
     Ok(PageToken { name: None, token: None })
 }

@@ -88,7 +88,6 @@ pub(super) fn accounts(ids: &[&str]) -> Vec<Account> {
     ids.iter().map(account).collect()
 }
 
-/// The token of a page.
 pub(super) fn page_token(id: &str) -> Token {
     Token::parse(format!("EAA0000000000000000000-{id}").as_bytes()).unwrap()
 }
