@@ -8,6 +8,9 @@ SHELL := /bin/bash
 # Property tests try the same cases on every machine; PROPTEST_RNG_SEED=$RANDOM tries others.
 export PROPTEST_RNG_SEED ?= 1
 
+# Tests with a cluster wait more than they compute, so that more of them than there are cores run at once.
+export RUST_TEST_THREADS ?= 5
+
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
 POLICIES := config/admission/policies charts/meta-channel-operator-admin/files/policies
