@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::http::Uri;
 use clap::Parser;
 use kube::Client;
 use meta_channel_operator::base::clock::Clock;
@@ -163,6 +164,9 @@ fn operator(
 fn graph(settings: &GraphSettings, metrics: &Metrics) -> anyhow::Result<GraphClient> {
     let mut options = GraphOptions::new(&settings.graph_url).context("--graph-url")?;
     options.timeout = settings.graph_timeout;
+    if let Some(proxy) = settings.graph_proxy_url.as_deref().filter(|it| !it.is_empty()) {
+        options = options.through(proxy).context("--graph-proxy-url")?;
+    }
     Ok(GraphClient::new(options, Arc::new(metrics.clone()))?)
 }
 
@@ -207,6 +211,10 @@ const FIRST_ANSWER: Duration = Duration::from_secs(15);
 async fn connect(shutdown: &CancellationToken) -> anyhow::Result<Option<(Client, kube::Config)>> {
     let mut config = kube::Config::infer().await.context("no access to a Kubernetes API server")?;
     config.connect_timeout = Some(Duration::from_secs(5));
+    // What the environment names is for the world outside. One that the kubeconfig names stays, and is refused below.
+    if config.proxy_url.is_some() && config.proxy_url == proxy_of_environment() {
+        config.proxy_url = None;
+    }
     let url = config.cluster_url.clone();
     let client = Client::try_from(config.clone())?;
     let answer = tokio::select! {
@@ -216,6 +224,12 @@ async fn connect(shutdown: &CancellationToken) -> anyhow::Result<Option<(Client,
     let answer = answer.unwrap_or_else(|late| Err(kube::Error::Service(late.into())));
     answer.with_context(|| format!("no usable answer from the Kubernetes API server at {url}"))?;
     Ok(Some((client, config)))
+}
+
+/// The proxy that kube would take from the environment.
+fn proxy_of_environment() -> Option<Uri> {
+    let variables = ["HTTPS_PROXY", "https_proxy"].into_iter().filter_map(|name| std::env::var(name).ok());
+    variables.filter(|value| !value.is_empty()).find_map(|value| value.parse().ok())
 }
 
 /// A token that is canceled by SIGTERM or Ctrl-C.

@@ -80,6 +80,10 @@ pub struct GraphSettings {
     /// Allow a Graph URL that is not Meta's. Tokens and app secrets are sent there.
     #[arg(long, env = "ALLOW_TEST_GRAPH")]
     pub allow_test_graph: bool,
+    /// HTTP proxy through which the Graph API is reached, as http://proxy.example:3128. Only calls to Graph use it: proxies from the
+    /// environment (HTTPS_PROXY) are ignored, and the API server is reached directly.
+    #[arg(long, env = "GRAPH_PROXY_URL", value_name = "URL")]
+    pub graph_proxy_url: Option<String>,
     /// How long to wait for one answer from the Graph API; at most 30s.
     #[arg(long, env = "GRAPH_TIMEOUT", default_value = "10s", value_parser = duration, value_name = "DURATION")]
     pub graph_timeout: Duration,

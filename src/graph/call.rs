@@ -39,6 +39,8 @@ pub struct GraphOptions {
     pub timeout: Duration,
     /// The longest answer that is read, in bytes.
     pub max_body: usize,
+    /// The HTTP proxy through which Graph is reached.
+    pub proxy: Option<Url>,
 }
 
 impl GraphOptions {
@@ -47,18 +49,32 @@ impl GraphOptions {
     /// # Errors
     /// If the text is not the plain URL of an HTTP server.
     pub fn new(base_url: &str) -> Result<Self, GraphSetupError> {
-        let url = Url::parse(base_url).map_err(|_| GraphSetupError::BaseUrl("it is not a URL"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(GraphSetupError::BaseUrl("its scheme is neither https nor http"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(GraphSetupError::BaseUrl("it contains credentials"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(GraphSetupError::BaseUrl("it has a query or a fragment"));
-        }
-        Ok(Self { base_url: url, timeout: Duration::from_secs(10), max_body: 1024 * 1024 })
+        let base_url = plain(base_url).map_err(GraphSetupError::BaseUrl)?;
+        Ok(Self { base_url, timeout: Duration::from_secs(10), max_body: 1024 * 1024, proxy: None })
     }
+
+    /// The same through an HTTP proxy. It sees host names alone while Graph is reached by TLS.
+    ///
+    /// # Errors
+    /// If the text is not the plain URL of an HTTP server.
+    pub fn through(self, proxy: &str) -> Result<Self, GraphSetupError> {
+        Ok(Self { proxy: Some(plain(proxy).map_err(GraphSetupError::Proxy)?), ..self })
+    }
+}
+
+/// The URL of an HTTP server, which holds no secret. Otherwise why it is none.
+fn plain(url: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(url).map_err(|_| "it is not a URL")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("its scheme is neither https nor http");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it contains credentials");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it has a query or a fragment");
+    }
+    Ok(url)
 }
 
 /// Why there is no client.
@@ -67,6 +83,9 @@ pub enum GraphSetupError {
     /// The URL of Graph cannot be used.
     #[error("the URL of Graph cannot be used: {0}")]
     BaseUrl(&'static str),
+    /// The URL of the proxy cannot be used.
+    #[error("the URL of the proxy cannot be used: {0}")]
+    Proxy(&'static str),
     /// TLS could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Http(String),
@@ -103,7 +122,7 @@ impl Transport {
     pub(crate) fn new(options: GraphOptions, observer: Arc<dyn CallObserver>) -> Result<Self, GraphSetupError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .user_agent(concat!("meta-channel-operator/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .redirect(reqwest::redirect::Policy::none())
@@ -111,9 +130,12 @@ impl Transport {
             // A proxy from the environment would see every call without being declared anywhere.
             .no_proxy()
             .connect_timeout(options.timeout)
-            .timeout(options.timeout)
-            .build()
-            .map_err(|error| GraphSetupError::Http(without_secrets(error, &[])))?;
+            .timeout(options.timeout);
+        let setup = |error| GraphSetupError::Http(without_secrets(error, &[]));
+        if let Some(proxy) = &options.proxy {
+            http = http.proxy(reqwest::Proxy::all(proxy.clone()).map_err(setup)?);
+        }
+        let http = http.build().map_err(setup)?;
         Ok(Self { http, options, observer })
     }
 

@@ -211,6 +211,13 @@ pub(crate) fn observed_client(url: &str, timeout: Duration, observer: Arc<dyn Ca
     GraphClient::new(options, observer).expect("a client")
 }
 
+/// Reaches a server through a proxy.
+pub(crate) fn proxied_client(url: &str, proxy: &str) -> GraphClient {
+    install_provider();
+    let options = GraphOptions::new(url).and_then(|options| options.through(proxy)).expect("plain URLs");
+    GraphClient::new(options, Arc::new(())).expect("a client")
+}
+
 fn install_provider() {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {

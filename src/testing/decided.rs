@@ -76,7 +76,7 @@ pub(crate) trait Decided {
         assert!(!step.is_empty() && self.message(ConditionType::Ready).contains(step), "{:#?}", self.status());
     }
 
-    /// The operator goes on on its own: Ready is False or Unknown, and Reconciling.
+    /// The operator continues on its own: Ready is False or Unknown, and Reconciling.
     fn reconciling(&self, ready: &str) {
         let reason = ready.split('/').nth(1).unwrap();
         self.shows(&[(ConditionType::Ready, ready), (ConditionType::Reconciling, &format!("True/{reason}"))]);

@@ -43,6 +43,24 @@ async fn a_crash_of_operator_or_gateway_leaves_no_image_of_their_memory() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_in_the_environment_is_asked_for_nothing() -> Result<()> {
+    let env = Env::new().await?;
+    let operator = Server::start(|| {
+        let mut command = env.operator_command(env.plane.kubeconfig(), "first", &[]);
+        // Nobody listens there.
+        for variable in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"] {
+            command.env(variable, "http://127.0.0.1:1");
+        }
+        command
+    })
+    .await?;
+    operator.leads().await?;
+    env.apply(&(env.app("") + &env.channel("shop", PAGE_A, TOKEN_A))).await?;
+    env.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn operator_and_gateway_answer_probes_and_show_metrics_without_ids_and_names_only_of_objects() -> Result<()> {
     let env = Env::new().await?;
     let (gateway, url) = env.gateway(&[]).await?;

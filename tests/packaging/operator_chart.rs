@@ -85,6 +85,7 @@ fn settings_become_flags() {
         ("--max-objects-per-namespace", "1000000"),
         ("--claims-namespace", "page-claims"),
         ("--graph-url", "https://graph.facebook.com"),
+        ("--graph-proxy-url", "http://proxy.example.com:3128"),
         ("--graph-timeout", "10s"),
         ("--gateway-url", "https://hooks.example.com"),
         ("--keyring", "channels-gateway-keyring"),
@@ -217,11 +218,22 @@ fn a_pod_gets_what_it_is_given_and_keeps_what_it_needs() {
     let container = &operator["containers"][0];
     assert_eq!(container["volumeMounts"][0]["mountPath"], "/etc/ssl/certs");
     let names: Vec<_> = container["env"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["POD_NAME", "POD_NAMESPACE", "HTTPS_PROXY"]);
+    assert_eq!(names, ["POD_NAME", "POD_NAMESPACE", "SSL_CERT_FILE"]);
     // What is given to one is not given to the other, which is spread by default.
     let gateway = pod("channels-gateway");
     assert!(gateway["volumes"].is_null() && gateway["affinity"].is_null());
     assert_eq!(gateway["topologySpreadConstraints"][0]["topologyKey"], "kubernetes.io/hostname");
+}
+
+#[test]
+fn a_proxy_for_graph_is_told_to_operator_and_gateway_and_to_nobody_unless_it_is_declared() {
+    for (name, expected) in [("full", vec!["http://proxy.example.com:3128"]), ("minimal", vec![])] {
+        for deployment in example(name).of_kind("Deployment") {
+            let args = container(deployment)["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
+            let proxies: Vec<_> = args.filter_map(|arg| arg.strip_prefix("--graph-proxy-url=")).collect();
+            assert_eq!(proxies, expected, "{name}");
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Redirect};
 use parking_lot::Mutex;
 use secrecy::SecretString;
 use serde_json::json;
+use tokio::io::AsyncReadExt;
 
 use super::super::testing::*;
 use super::*;
@@ -300,6 +301,43 @@ fn only_the_plain_url_of_an_http_server_is_taken() {
         "data:text/plain,x",
     ] {
         assert!(GraphOptions::new(url).is_err(), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_declared_proxy_is_asked_for_graph_by_its_name() {
+    let proxy = Double::json(&json!({"id": APP_ID})).await;
+    proxied_client("http://graph.example", &proxy.url).app(V, &app()).await.expect("an app");
+    let uri = proxy.only().uri;
+    assert_eq!((uri.host(), uri.path()), (Some("graph.example"), format!("/v25.0/{APP_ID}").as_str()));
+}
+
+#[tokio::test]
+async fn what_is_said_to_graph_by_tls_is_not_seen_by_a_proxy() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let proxy = format!("http://{}", listener.local_addr().expect("bound"));
+    let client = proxied_client("https://graph.example", &proxy);
+    let heard = async {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut head = vec![0; 4096];
+        let length = stream.read(&mut head).await.expect("a request");
+        String::from_utf8_lossy(&head[..length]).into_owned()
+    };
+    let (app, token) = (app(), token());
+    let (heard, answer) = tokio::join!(heard, client.debug_token(V, &app, &token));
+    assert!(heard.starts_with("CONNECT graph.example:443 "), "{heard}");
+    assert!(!heard.contains(TOKEN) && !heard.contains("debug_token"), "{heard}");
+    answer.expect_err("the proxy hung up");
+}
+
+#[test]
+fn a_proxy_is_given_by_a_plain_url() {
+    let through = |proxy| GraphOptions::new("https://graph.facebook.com").and_then(|it| it.through(proxy));
+    through("http://proxy.example:3128").expect("plain");
+    for proxy in
+        ["", "proxy.example:3128", "socks5://proxy.example", "http://u:p@proxy.example", "http://proxy.example?x"]
+    {
+        assert!(matches!(through(proxy), Err(GraphSetupError::Proxy(_))), "{proxy}");
     }
 }
 
