@@ -39,8 +39,8 @@ where
     /// Hears that this digest is another one.
     fn outside_changed(&self, _key: &Key, _object: &Self::Object) {}
 
-    /// Hears that an object was seen to go, by the mark of its UID; `known` if what it depended on was known.
-    fn departed(&self, _key: &Key, _mark: u64, _known: bool) {}
+    /// Hears that an object was seen to go, by the mark of its UID, before its claim is woken.
+    fn departed(&self, _mark: u64) {}
 
     /// Forgets an object that is gone, cannot be decoded any more, or lies in a namespace that is not ours any more.
     fn went(&self, key: &Key) {

@@ -52,11 +52,6 @@ impl Dependents {
         maps.dependencies.insert(dependent.clone(), dependencies);
     }
 
-    /// Whether it is known what an object depends on.
-    pub fn knows(&self, dependent: &Dependent) -> bool {
-        self.0.lock().dependencies.get(dependent).is_some_and(|all| !all.is_empty())
-    }
-
     /// Forgets an object that is gone, and says what it depended on.
     pub fn forget(&self, dependent: &Dependent) -> Vec<Dependency> {
         self.0.lock().remove(dependent)

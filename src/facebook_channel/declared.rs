@@ -28,8 +28,8 @@ impl Declared for FacebookChannels {
         }
     }
 
-    fn departed(&self, key: &Key, mark: u64, known: bool) {
-        self.ownership.departs(key, mark, known);
+    fn departed(&self, mark: u64) {
+        self.ownership.departed.note(mark);
     }
 
     fn went(&self, key: &Key) {

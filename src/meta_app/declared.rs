@@ -34,7 +34,7 @@ impl Declared for MetaApps {
         self.ctx.wakeups.wake_dependents(&Dependency::MetaApp(key.clone()));
     }
 
-    fn departed(&self, _: &Key, _: u64, _: bool) {
+    fn departed(&self, _: u64) {
         self.keyring.news.notify_one();
     }
 

@@ -110,7 +110,7 @@ impl<K: Declared> AnyKind for Registered<K> {
 
     fn forget_all(&self, namespace: &str) {
         for object in self.kind.objects().shown_in(namespace) {
-            triggers::went(&*self.kind, &self.ownership, &Key::of(&*object));
+            let _ = triggers::went(&*self.kind, &self.ownership, &Key::of(&*object));
         }
     }
 

@@ -44,33 +44,36 @@ impl Triggers {
         match change {
             Change::Applied(object) => {
                 undecodable.forget(K::NAME, &Key::of(object));
-                self.applied(kind, object);
+                self.applied(kind, ownership, object);
             }
             Change::Misfit { key, uid } => {
                 undecodable.note(K::NAME, key, &Uid::new(uid));
                 self.outside.remove(key);
                 // That it goes is seen all the same.
                 self.own.insert(key.clone(), Own { inputs: None, mark: departed::mark(uid) });
-                went(kind, ownership, key);
+                let _ = went(kind, ownership, key);
             }
             Change::Deleted(key) => {
                 undecodable.forget(K::NAME, key);
                 self.outside.remove(key);
                 if let Some(own) = self.own.remove(key) {
-                    let known = kind.ctx().wakeups.dependents.knows(&(K::NAME, key.clone()));
-                    kind.departed(key, own.mark, known);
+                    kind.departed(own.mark);
                 }
-                went(kind, ownership, key);
+                // A pass that ends at the same time may have forgotten it before.
+                if !went(kind, ownership, key) {
+                    ownership.wake_claims_of(key);
+                }
             }
             Change::SurplusGone { key, mark } => {
-                kind.departed(key, mark, false);
+                kind.departed(mark);
+                ownership.wake_claims_of(key);
                 foreign_status::wake_dependents(kind, key);
             }
             Change::Surplus(_) | Change::Listed | Change::Unlisted(_) => {}
         }
     }
 
-    fn applied<K: Declared>(&mut self, kind: &K, object: &K::Object) {
+    fn applied<K: Declared>(&mut self, kind: &K, ownership: &Ownership, object: &K::Object) {
         let key = Key::of(object);
         let uid = Uid::of(object);
         kind.states().shown(&key, &uid, version(object.meta()).unwrap_or_default());
@@ -78,7 +81,8 @@ impl Triggers {
         let before = self.own.insert(key.clone(), own);
         if let Some(before) = before.filter(|before| before.mark != own.mark) {
             // Made anew while the watch was interrupted.
-            kind.departed(&key, before.mark, false);
+            kind.departed(before.mark);
+            ownership.wake_claims_of(&key);
         }
         if before.and_then(|before| before.inputs) != own.inputs {
             kind.changed(object);
@@ -105,11 +109,13 @@ pub(super) fn note<K>(ctx: &Context, scope: &str, list: &'static str, change: &C
     }
 }
 
-/// Forgets an object that went, or is not ours any more, and wakes who depends on it.
-pub(super) fn went<K: Declared>(kind: &K, ownership: &Ownership, key: &Key) {
+/// Forgets an object that went, or is not ours any more, and wakes who depends on it. Whether it was known what it depended on, so
+/// that its claim is woken too.
+pub(super) fn went<K: Declared>(kind: &K, ownership: &Ownership, key: &Key) -> bool {
     kind.went(key);
-    forget(ownership, K::NAME, key);
+    let known = forget(ownership, K::NAME, key);
     foreign_status::wake_dependents(kind, key);
+    known
 }
 
 /// A labeled Secret changed.
@@ -154,18 +160,21 @@ pub(super) fn claim(claims: &AssetClaims, change: Change<'_, AssetClaim>) {
     ctx.wakeups.wake_dependents(&Dependency::Claim(name));
 }
 
-/// Forgets the times of an object that is gone and what it depended on; the claim that it held is woken, and who waits for it.
-fn forget(ownership: &Ownership, kind: KindName, key: &Key) {
+/// Forgets the times of an object that is gone and what it depended on; the claim that it held is woken, and who waits for it. Whether
+/// it was known what it depended on: asked and forgotten in one step, since a pass that ends may forget it too.
+fn forget(ownership: &Ownership, kind: KindName, key: &Key) -> bool {
     let wakeups = &ownership.ctx.wakeups;
     if let Some(timer) = wakeups.timer(kind, &key.namespace) {
         timer.forget(key.clone());
     }
-    for dependency in &wakeups.dependents.forget(&(kind, key.clone())) {
+    let dependencies = wakeups.dependents.forget(&(kind, key.clone()));
+    for dependency in &dependencies {
         if let Dependency::Claim(name) = dependency {
             wakeups.wake_dependents(dependency);
             ownership.wake(name);
         }
     }
+    !dependencies.is_empty()
 }
 
 fn inputs<K: Resource>(object: &K) -> u64 {

@@ -39,19 +39,14 @@ impl Ownership {
         self.ctx.wakeups.wake(KindName::ASSET_CLAIM, Key::new(&self.ctx.policy.claims_namespace, name));
     }
 
-    /// Notes that an object was seen to go, by the mark of its UID, and wakes the claim that it may hold. If what it depended on is
-    /// known, its claim among it, that is woken anyway.
-    pub fn departs(&self, key: &Key, mark: u64, known: bool) {
-        self.departed.note(mark);
-        if !known {
-            // Rare, so that it may search.
-            let holds = |claim: &AssetClaim| {
-                let holder = &claim.spec.holder;
-                holder.namespace == key.namespace && holder.name == key.name
-            };
-            let claims = self.ctx.cluster.stores.claims.state();
-            claims.iter().filter(|claim| holds(claim)).for_each(|claim| self.wake(&claim.name_any()));
-        }
+    /// Wakes the claims of an object that went without anybody knowing what it depended on. Rare, so that it may search.
+    pub fn wake_claims_of(&self, key: &Key) {
+        let holds = |claim: &AssetClaim| {
+            let holder = &claim.spec.holder;
+            holder.namespace == key.namespace && holder.name == key.name
+        };
+        let claims = self.ctx.cluster.stores.claims.state();
+        claims.iter().filter(|claim| holds(claim)).for_each(|claim| self.wake(&claim.name_any()));
     }
 
     /// Whether the channel that holds a page is there, be it one that cannot be decoded or one too many.
