@@ -9,7 +9,7 @@ SHELL := /bin/bash
 export PROPTEST_RNG_SEED ?= 1
 
 # Tests with a cluster wait more than they compute, so that more of them than there are cores run at once.
-export RUST_TEST_THREADS ?= 9
+export RUST_TEST_THREADS ?= 5
 
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
