@@ -6,16 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$1 tool=$2
 
-requirements=hack/image/requirements.txt
-tools=.cache/image-$(cksum <"$requirements" | cut -d' ' -f1)
-if [[ ! -e $tools/installed ]]; then
-  rm -rf "$tools"
-  python3 -m venv "$tools"
-  "$tools/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
-    --requirement "$requirements"
-  touch "$tools/installed"
-fi
-certificates=$("$tools/bin/python" -m certifi)
+tools=$(hack/python-tools.sh image)
+certificates=$("$tools/python" -m certifi)
 
 version=$(cargo metadata --locked --no-deps --format-version=1 \
   | python3 -c 'import json, sys; print(next(p["version"] for p in json.load(sys.stdin)["packages"] if p["name"] == "meta-channel-operator"))')
@@ -27,7 +19,7 @@ operator=() sandbox=()
 for platform in ${PLATFORMS:-amd64 arm64}; do
   triple=${triples[$platform]}
   rustup target add "$triple" >/dev/null 2>&1 || { echo "rustup cannot add the target $triple" >&2; exit 1; }
-  PATH="$PWD/$tools/bin:$PATH" cargo zigbuild --release --locked --target "$triple" \
+  PATH="$tools:$PATH" cargo zigbuild --release --locked --target "$triple" \
     --package meta-channel-operator --package graph-sandbox --bin meta-channel-operator --bin graph-sandbox
   built=target/$triple/release
   operator+=("linux/$platform=$built/meta-channel-operator")
