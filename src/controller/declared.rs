@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::Resource;
 
+use super::foreign_status;
 use super::reconciler::Reconciler;
 use crate::api::Connection;
 use crate::base::key::Key;
@@ -21,7 +22,7 @@ pub struct ConnectedThrough {
 }
 
 /// A kind that people declare.
-pub trait Declared: Reconciler
+pub trait Declared: Reconciler + Sized
 where
     Self::Object: Resource<DynamicType = ()>,
 {
@@ -36,8 +37,10 @@ where
         None
     }
 
-    /// Hears that this digest is another one.
-    fn outside_changed(&self, _key: &Key, _object: &Self::Object) {}
+    /// Hears that this digest is another one: wakes who depends on the object, unless it is seen by somebody else.
+    fn outside_changed(&self, key: &Key, _object: &Self::Object) {
+        foreign_status::wake_dependents(self, key);
+    }
 
     /// Hears that an object was seen to go, by the mark of its UID, before its claim is woken.
     fn departed(&self, _mark: u64) {}

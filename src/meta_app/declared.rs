@@ -30,10 +30,6 @@ impl Declared for MetaApps {
         Some(digest(&(app.uid(), facts::verdict(app), facts::unapproved(app))))
     }
 
-    fn outside_changed(&self, key: &Key, _: &MetaApp) {
-        self.ctx.wakeups.wake_dependents(&Dependency::MetaApp(key.clone()));
-    }
-
     fn departed(&self, _: u64) {
         self.keyring.news.notify_one();
     }

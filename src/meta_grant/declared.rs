@@ -8,7 +8,6 @@ use crate::api::MetaGrant;
 use crate::base::key::Key;
 use crate::cluster::stores::Objects;
 use crate::controller::declared::{Declared, digest};
-use crate::controller::dependents::Dependency;
 
 impl Declared for MetaGrants {
     fn objects(&self) -> &Objects<MetaGrant> {
@@ -19,9 +18,5 @@ impl Declared for MetaGrants {
         let seen = self.get(key);
         let grant = seen.as_deref().unwrap_or(grant);
         Some(digest(&(grant.uid(), verdict(grant))))
-    }
-
-    fn outside_changed(&self, key: &Key, _: &MetaGrant) {
-        self.ctx.wakeups.wake_dependents(&Dependency::MetaGrant(key.clone()));
     }
 }
