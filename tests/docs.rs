@@ -1,10 +1,12 @@
-//! The documentation says about every reason what the code knows of it.
+//! The documentation says about every reason what the code knows of it, and of every command who runs it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use meta_channel_operator::api::Reason;
 use meta_channel_operator::api::conditions::ConditionType;
 use meta_channel_operator::api::reasons::{Actor, RENAMED};
+use testkit::pages::{self, Block, Runner};
 
 const CONDITIONS: &str = include_str!("../docs/conditions.md");
 
@@ -91,6 +93,11 @@ fn the_glossary_tells_of_every_reason_that_has_another_name_than_in_0_1_0() {
     assert_eq!(told, renamed.collect());
 }
 
+fn read(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// The tests that a page names, as `file::function`.
 fn named_tests(page: &str) -> Vec<(&str, &str)> {
     let words = page.split('`').skip(1).step_by(2);
@@ -99,8 +106,7 @@ fn named_tests(page: &str) -> Vec<(&str, &str)> {
 
 fn exists(test: &(&str, &str)) {
     let (file, function) = test;
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{file}.rs"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = read(&format!("{file}.rs"));
     assert!(text.contains(&format!("fn {function}()")), "{file}.rs has no test {function}");
 }
 
@@ -124,4 +130,65 @@ fn every_attack_that_is_told_of_is_tried_in_a_test() {
         assert!(!tests.is_empty(), "{row}");
         tests.iter().for_each(exists);
     }
+}
+
+fn blocks() -> Vec<Block> {
+    let pages = pages::pages().expect("the pages");
+    let blocks: Vec<_> = pages.iter().flat_map(|page| pages::blocks(page).expect("a page")).collect();
+    assert!(blocks.len() > 60, "{}", blocks.len());
+    blocks
+}
+
+/// The function of this name, with what belongs to it up to the next one at the margin.
+fn function<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("fn {name}()"))?;
+    Some(rest.split_once("\n}\n").map_or(rest, |(body, _)| body))
+}
+
+#[test]
+fn every_block_of_commands_is_run_by_a_test_or_says_why_not() {
+    for Block { page, line, runner, .. } in blocks() {
+        match runner {
+            Runner::Unsaid => {
+                panic!("{page}:{line}: put <!-- run: FILE::TEST --> or <!-- not run: REASON --> before it")
+            }
+            Runner::Nobody(reason) => {
+                assert!(
+                    (2..=12).contains(&reason.split_whitespace().count()),
+                    "{page}:{line}: {reason:?} is no reason"
+                );
+            }
+            Runner::Test(test) => {
+                let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("{page}:{line}: {test}"));
+                let text = read(file);
+                let body = function(&text, name).unwrap_or_else(|| panic!("{page}:{line}: there is no test {test}"));
+                // Two tests name their pages beside the function.
+                let takes = body.contains(&format!("\"{page}\"")) || text.contains(&format!("/{page}\")"));
+                let takes = takes || text.contains("const DOCUMENTS") && text.contains(&format!("\"{page}\""));
+                assert!(takes, "{page}:{line}: {test} does not take its commands from there");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_target_of_make_exists() {
+    let targets: BTreeSet<_> = read("Makefile")
+        .lines()
+        .filter_map(|line| Some(line.split_once(':')?.0.to_owned()))
+        .filter(|target| target.chars().all(|it| it.is_ascii_lowercase() || it == '-'))
+        .collect();
+    let mut known = 0;
+    for page in pages::pages().expect("the pages") {
+        let text = pages::text(&page).expect("a page");
+        let typed = pages::blocks(&page).expect("a page").into_iter().map(|block| block.commands);
+        let named = text.split('`').skip(1).step_by(2).map(str::to_owned);
+        for line in typed.chain(named).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()) {
+            let Some(rest) = line.trim().strip_prefix("make ") else { continue };
+            let target = rest.split_whitespace().find(|word| !word.contains('=')).unwrap_or_default();
+            assert!(targets.contains(target), "{page}: there is no make {target}");
+            known += 1;
+        }
+    }
+    assert!(known > 15, "{known}");
 }

@@ -12,6 +12,7 @@ mod kubeconfig;
 mod kubectl;
 pub mod layers;
 mod odd;
+pub mod pages;
 mod process;
 mod progress;
 mod proxy;

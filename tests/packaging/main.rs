@@ -16,6 +16,7 @@ mod image;
 mod installed;
 mod monitoring;
 mod operator_chart;
+mod pages;
 mod readme;
 mod releases;
 mod samples;

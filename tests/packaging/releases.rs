@@ -1,10 +1,13 @@
 //! A namespace belongs to one release: what says so, and what Helm does about a second one.
 
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testkit::ControlPlane;
+use testkit::pages::commands;
 
 use crate::support::cluster::make_namespaces;
 use crate::support::launch::Launch;
+use crate::support::terminal::Terminal;
 use crate::support::{Chart, Manifests, helm_at, kustomize, run};
 
 const BINDING: &str = "metachannels-release";
@@ -75,4 +78,37 @@ async fn helm_refuses_a_second_release_for_a_namespace_until_the_first_gives_it_
     run(crate::support::helm().unwrap().args(uninstall).arg(cluster.kubeconfig())).unwrap();
     assert_eq!(bound("tenant-a").await, None);
     assert_eq!(bound("platform").await.unwrap(), "ops/acme-meta-channel-operator");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_moves_by_the_commands_of_the_charts_readme() -> Result<()> {
+    let test = "a_namespace_moves_by_the_commands_of_the_charts_readme";
+    let admin = commands("charts/meta-channel-operator-admin/README.md", test)?;
+    let blocks = commands("charts/meta-channel-operator/README.md", test)?;
+    let [install, r#move] = &blocks[..] else { panic!("other commands: {blocks:#?}") };
+    let cluster = ControlPlane::start().await?;
+    make_namespaces(&cluster.kubectl(), &["platform", "tenant-a", "tenant-b"]).await?;
+    let terminal = Terminal::at(&cluster)?;
+    terminal.type_in(&admin.concat())?;
+    terminal.type_in(install)?;
+
+    // The release that takes the namespace over is there already.
+    let take = r#move.lines().last().context("a command")?;
+    let word_after = |flag: &str| -> Result<&str> {
+        let mut words = take.split_whitespace().skip_while(|word| *word != flag);
+        words.nth(1).with_context(|| format!("no {flag} in {take}"))
+    };
+    let (other, namespace) = (word_after("upgrade")?, word_after("--namespace")?);
+    let chart = "charts/meta-channel-operator --create-namespace --set 'watchNamespaces={tenant-b}'";
+    terminal.type_in(&format!("helm install {other} --namespace {namespace} {chart}"))?;
+    terminal.write("acme.yaml", "watchNamespaces: [platform, tenant-a]\n")?;
+    terminal.write(word_after("--values")?, "watchNamespaces: [tenant-b]\n")?;
+    let refused = terminal.refused(take)?;
+    ensure!(refused.contains("cannot be imported into the current release"), "{refused}");
+
+    terminal.type_in(r#move)?;
+    let bound = ["get", "configmap", BINDING, "--namespace=tenant-a", "-o=jsonpath={.data.release}"];
+    let bound = cluster.kubectl().text(&bound).await?;
+    ensure!(bound == format!("{namespace}/{other}-meta-channel-operator"), "{bound}");
+    Ok(())
 }

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use testkit::pages::commands;
 use testkit::{Kubectl, wait_for};
 
+use crate::support::admission_env::page_claim;
 use crate::support::cluster::established;
 use crate::support::installed::PATIENCE;
 use crate::support::releases::{Helm, Releases, cluster, labeled, remembered};
+use crate::support::terminal::Terminal;
 use crate::support::{Chart, helm, helm3, read};
 
 const HELD: &str = "holds its page and is not declared Disconnected";
@@ -163,16 +166,21 @@ const UNCOUNT: &str = "--patch=[{\"op\":\"remove\",\"path\":\"/status/channels\"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_on_deletion_shows_the_refusal_as_kubectl_prints_it_and_the_notes_say_what_ends_it() {
+    let test = "the_page_on_deletion_shows_the_refusal_as_kubectl_prints_it_and_the_notes_say_what_ends_it";
+    let blocks = commands("docs/deletion.md", test).unwrap();
+    let [delete, decide, uninstall, show, finish] = &blocks[..] else { panic!("other commands: {blocks:#?}") };
     let cluster = cluster().await;
     let releases = Releases { cluster: &cluster, helm };
     releases.put("install", "admin", "default", &Chart::ADMIN.path(), &Chart::ADMIN.example("default")).unwrap();
     established(&cluster.kubectl()).await.unwrap();
     let shops = Shops { releases: &releases, kubectl: cluster.kubectl(), namespace: "tenant-a" };
     shops.install().await.unwrap();
-    let error = shops.kubectl(&["delete", "facebookchannel", "shop"]).await.unwrap_err().to_string();
-    let printed = error.lines().find_map(|line| line.find("Error from server").map(|at| &line[at..])).unwrap();
+    let terminal = Terminal::at(&cluster).unwrap();
     let page = read("docs/deletion.md").unwrap();
-    assert!(page.lines().any(|line| line == printed), "docs/deletion.md lacks: {printed}");
+    let is_shown = |printed: &str| assert!(page.lines().any(|line| line == printed), "the page lacks: {printed}");
+    let refusal = |printed: String| printed.lines().find(|line| line.starts_with("Error")).unwrap().to_owned();
+
+    is_shown(&refusal(terminal.refused(delete).unwrap()));
     let notes = Chart::CHANNELS.notes(&Chart::CHANNELS.example("tenant")).unwrap();
     for command in [
         "kubectl -n ops delete -l app.kubernetes.io/instance=acme facebookchannels,metagrants,metaapps --dry-run=server",
@@ -181,9 +189,23 @@ async fn the_page_on_deletion_shows_the_refusal_as_kubectl_prints_it_and_the_not
     ] {
         assert!(notes.lines().any(|line| line.trim() == command), "{command} is not in {notes}");
     }
-    // What the notes say shows all that an uninstallation would meet, and deletes nothing.
-    let trial = ["delete", "-l", "app.kubernetes.io/instance=shops", "facebookchannels,metagrants,metaapps"];
-    let error = shops.kubectl(&[&trial[..], &["--dry-run=server"]].concat()).await.unwrap_err().to_string();
+    // What page and notes say shows all that an uninstallation would meet, and deletes nothing.
+    let error = terminal.refused(show).unwrap();
     assert!(error.contains(HELD) && error.contains("MetaGrant tenant-a/acme is used by 3 channels"), "{error}");
     assert_eq!(shops.left().await.unwrap(), named(&ALL));
+
+    is_shown(&refusal(terminal.refused(uninstall).unwrap()));
+    shops.status("metagrant/acme", r#"{"channels":0}"#).await.unwrap();
+    terminal.type_in(finish).unwrap();
+    assert!(shops.left().await.unwrap().is_empty());
+
+    let claim = page_claim("2200000000000001", "tenant-a").to_string();
+    let apply = ["apply", "--server-side", "--namespace=meta-channels", "--filename=-"];
+    shops.kubectl.run_with_input(&apply, Some(&claim)).await.unwrap();
+    for word in decide.lines() {
+        // One or the other.
+        terminal.type_in(word).unwrap();
+        let other = ["annotate", "assetclaim", "--all", "--namespace=meta-channels", "metachannels.io/cleanup-"];
+        shops.kubectl.run(&other).await.unwrap();
+    }
 }

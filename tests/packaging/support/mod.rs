@@ -7,6 +7,7 @@ pub(crate) mod installed;
 pub(crate) mod launch;
 mod manifests;
 pub(crate) mod releases;
+pub(crate) mod terminal;
 
 pub(crate) use helm::{Chart, helm, helm_at, helm3};
 pub(crate) use manifests::Manifests;
