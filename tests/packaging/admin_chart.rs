@@ -86,6 +86,29 @@ fn the_readme_names_every_policy_and_which_do_not_fail_closed() {
 }
 
 #[test]
+fn whatever_names_the_kinds_names_all_four() {
+    let kinds: Vec<_> = generated().values().map(|text| Manifests::parse(text).unwrap()).collect();
+    let kinds: Vec<_> = kinds.iter().map(|crd| crd.iter().next().unwrap()["spec"]["names"].clone()).collect();
+    let readme = std::fs::read_to_string("charts/meta-channel-operator-admin/README.md").unwrap();
+    // What the chart provides, and what is said of these two values.
+    let (installs, _) = readme.split_once("## Policies").unwrap();
+    let row = |value: &str| readme.lines().find(|line| line.starts_with(&format!("| {value} |"))).unwrap();
+    let notes = Chart::ADMIN.notes(&Chart::ADMIN.example("default")).unwrap();
+    for kind in kinds.iter().map(|names| names["kind"].as_str().unwrap()) {
+        for text in [installs, row("crds.enabled"), row("roles.create"), &notes] {
+            assert!(text.contains(kind), "{kind} is missing in {text}");
+        }
+    }
+    let rendered = example("default");
+    let view = &rendered.one("ClusterRole", "metachannels-view").unwrap()["rules"];
+    let mut plurals: Vec<_> = kinds.iter().map(|names| names["plural"].clone()).collect();
+    let mut seen = view[0]["resources"].as_array().unwrap().clone();
+    plurals.sort_by_key(Value::to_string);
+    seen.sort_by_key(Value::to_string);
+    assert_eq!(seen, plurals);
+}
+
+#[test]
 fn the_policies_follow_the_name_of_the_claims_namespace() {
     let rendered = example("full");
     let selector = |name: &str| {

@@ -52,6 +52,11 @@ impl Shops<'_> {
     async fn install(&self) -> Result<()> {
         let values = Chart::CHANNELS.example("tenant");
         self.releases.put("install", "shops", self.namespace, &Chart::CHANNELS.path(), &values)?;
+        self.hold().await
+    }
+
+    /// Connects a channel of it.
+    async fn hold(&self) -> Result<()> {
         let shop = r#"{"observedGeneration":1,"claimName":"facebook-page-2200000000000001"}"#;
         self.status("facebookchannel/shop", shop).await?;
         self.status("metagrant/acme", r#"{"observedGeneration":1,"channels":3}"#).await?;
@@ -156,6 +161,14 @@ async fn an_upgrade_that_takes_out_what_would_stay_fails_before_it_changes_anyth
         shops.status("metagrant/acme", r#"{"channels":0}"#).await?;
         shops.upgrade("empty", &["--reset-values"])?;
         ensure!(shops.left().await?.is_empty());
+
+        // What is meant to be deleted goes, and what is to be kept stays.
+        shops.upgrade("tenant", &[])?;
+        shops.hold().await?;
+        shops.kubectl(&["annotate", "facebookchannel/shop", "metachannels.io/allow-deletion=true"]).await?;
+        shops.kubectl(&["annotate", "metagrant/acme", "helm.sh/resource-policy=keep"]).await?;
+        shops.upgrade("empty", &["--reset-values"])?;
+        ensure!(shops.left().await? == named(&["MetaGrant acme"]));
         shops.helm("uninstall", &[]).map(drop)
     })
     .await
