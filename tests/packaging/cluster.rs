@@ -54,6 +54,7 @@ async fn everything_that_is_rendered_is_valid_to_the_api_server() {
             try_out(&kubectl, &manifests).await.with_context(|| values.display().to_string()).unwrap();
         }
     }
+    try_out(&kubectl, &crate::chart_metadata::examples()).await.context("examples for Artifact Hub").unwrap();
     // Components are rendered by the overlays that use them.
     let folders = ["config", "tests/packaging/overlays"].map(|folder| kustomizations(&path(folder)).unwrap());
     for folder in folders.concat() {

@@ -7,6 +7,7 @@ mod admin_chart;
 mod admission;
 mod argocd;
 mod channels_chart;
+mod chart_metadata;
 mod cluster;
 mod dockerfile;
 #[path = "../binary/support/metric_families.rs"]
