@@ -167,14 +167,26 @@ fn pinned(name: &str, import: &'static str, tags: &'static str) -> Result<PathBu
 /// # Errors
 /// If it cannot be had.
 pub fn prometheus_operator_crds() -> Result<PathBuf> {
-    const MODULE: &str = "github.com/prometheus-operator/prometheus-operator";
+    let module = downloaded("prometheus-operator", "github.com/prometheus-operator/prometheus-operator")?;
+    Ok(module.join("example/prometheus-operator-crd"))
+}
+
+/// Where the kinds of the Gateway API are, one file each, at the version that `hack/gateway-api` pins.
+///
+/// # Errors
+/// If it cannot be had.
+pub fn gateway_api_crds() -> Result<PathBuf> {
+    Ok(downloaded("gateway-api", "sigs.k8s.io/gateway-api")?.join("config/crd/standard"))
+}
+
+/// The folder of a Go module, at the version that the module `hack/NAME` pins.
+fn downloaded(name: &str, module: &str) -> Result<PathBuf> {
     let mut go = Command::new("go");
-    go.args(["mod", "download", "-json", MODULE]).current_dir(Path::new(HACK).join("prometheus-operator"));
+    go.args(["mod", "download", "-json", module]).current_dir(Path::new(HACK).join(name));
     let output = go.env("GOWORK", "off").output().context("the Go toolchain cannot be started")?;
-    ensure!(output.status.success(), "{MODULE}: {}", String::from_utf8_lossy(&output.stdout));
-    let module: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let folder = module["Dir"].as_str().context("the module has no folder")?;
-    Ok(Path::new(folder).join("example/prometheus-operator-crd"))
+    ensure!(output.status.success(), "{module}: {}", String::from_utf8_lossy(&output.stdout));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    Ok(answer["Dir"].as_str().context("the module has no folder")?.into())
 }
 
 /// The program that computes the health of objects as Argo CD does, built on first use.

@@ -25,7 +25,8 @@ pub use graph_sandbox as sandbox;
 
 pub use audit::{AuditEvent, AuditObject};
 pub use binaries::{
-    Binaries, argocd_health, browser, crane, helm_docs, helm3, image, prometheus_operator_crds, promtool, status_check,
+    Binaries, argocd_health, browser, crane, gateway_api_crds, helm_docs, helm3, image, prometheus_operator_crds,
+    promtool, status_check,
 };
 pub use container::Image;
 pub use control_plane::{ControlPlane, client};

@@ -28,14 +28,16 @@ async fn try_out(kubectl: &Kubectl, manifests: &Manifests) -> Result<()> {
     Ok(())
 }
 
-/// The kinds of ours and those of the Prometheus operator, as they are released.
+/// The kinds of ours, and those of the Prometheus operator and of the Gateway API as they are released.
 async fn every_kind(kubectl: &Kubectl) -> Result<()> {
     let folder = path("config/crd").display().to_string();
     kubectl.run(&["apply", "--server-side", "--kustomize", &folder]).await?;
     let crds = testkit::prometheus_operator_crds()?;
-    for kind in ["servicemonitors", "prometheusrules"] {
-        let file = crds.join(format!("monitoring.coreos.com_{kind}.yaml")).display().to_string();
-        kubectl.run(&["apply", "--server-side", "--filename", &file]).await?;
+    let of_prometheus = ["servicemonitors", "podmonitors", "prometheusrules"];
+    let mut files = of_prometheus.map(|kind| crds.join(format!("monitoring.coreos.com_{kind}.yaml"))).to_vec();
+    files.push(testkit::gateway_api_crds()?.join("gateway.networking.k8s.io_httproutes.yaml"));
+    for file in files {
+        kubectl.run(&["apply", "--server-side", "--filename", &file.display().to_string()]).await?;
     }
     established(kubectl).await
 }

@@ -20,6 +20,7 @@ mod operator_chart;
 mod pages;
 mod readme;
 mod releases;
+mod routes;
 mod samples;
 mod side_by_side;
 mod support;

@@ -65,6 +65,10 @@ fn every_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on() {
     let anchor = |heading: &str| heading.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
     let conditions = read("docs/conditions.md").unwrap();
     let anchors: BTreeSet<_> = conditions.lines().filter(|line| line.starts_with('#')).map(anchor).collect();
+    // Where an alert leads to a heading by the reason that it has.
+    for reason in Reason::ALL {
+        assert!(anchors.contains(&reason.as_str().to_lowercase()), "{} is no heading", reason.as_str());
+    }
     let rules = rules(&full());
     for rule in alerts(&rules) {
         assert!(["critical", "warning"].contains(&text(&rule["labels"]["severity"])), "{rule}");
@@ -78,7 +82,6 @@ fn every_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on() {
         }
         let (page, target) = text(&rule["annotations"]["runbook_url"]).split_once('#').unwrap();
         assert!(page.ends_with("/docs/conditions.md"), "{page}");
-        // Reasons are headings; another test compares them.
         assert!(target == "{{ $labels.reason | toLower }}" || anchors.contains(target), "{target}");
         assert!(
             conditions.contains(&format!("`{}`", text(&rule["alert"]))),
@@ -102,11 +105,34 @@ fn rules_and_dashboards_of_releases_are_about_their_own_series() {
             text(&rule["expr"]).contains("{job=\"mine\"") && !rule["expr"].to_string().contains("operator_release")
         );
     }
-    for monitor in full().of_kind("ServiceMonitor") {
-        let endpoint = &monitor["spec"]["endpoints"][0];
-        assert_eq!(endpoint["honorLabels"], true, "else namespace would be the operator's");
-        let relabelings = json!([{"targetLabel": "operator_release", "replacement": "ops/acme"}]);
-        assert_eq!(endpoint["relabelings"], relabelings);
+}
+
+#[test]
+fn monitors_of_either_kind_find_both_servers_and_say_whose_the_series_are() {
+    for (example, kind, endpoints, interval) in
+        [("full", "ServiceMonitor", "endpoints", "30s"), ("podmonitor", "PodMonitor", "podMetricsEndpoints", "1m")]
+    {
+        let manifests = Chart::OPERATOR.render(&Chart::OPERATOR.example(example)).unwrap();
+        let mut components = BTreeSet::new();
+        for monitor in manifests.of_kind(kind) {
+            assert_eq!(monitor["metadata"]["labels"]["release"], "prometheus", "{kind}");
+            let endpoint = &monitor["spec"][endpoints][0];
+            assert_eq!((&endpoint["port"], &endpoint["interval"]), (&"metrics".into(), &interval.into()), "{kind}");
+            assert_eq!(endpoint["honorLabels"], true, "else namespace would be the operator's");
+            let relabelings = json!([{"targetLabel": "operator_release", "replacement": "ops/acme"}]);
+            assert_eq!(endpoint["relabelings"], relabelings, "{kind}");
+            let selector = &monitor["spec"]["selector"]["matchLabels"];
+            let selected = |it: &Value| {
+                let labels = it["spec"]["template"]["metadata"]["labels"].as_object().unwrap();
+                selector.as_object().unwrap().iter().all(|(key, value)| labels.get(key) == Some(value))
+            };
+            let pods: Vec<_> = manifests.of_kind("Deployment").filter(|it| selected(it)).collect();
+            assert_eq!(pods.len(), 1, "{selector}");
+            components.insert(text(&selector["app.kubernetes.io/component"]).to_owned());
+        }
+        assert_eq!(components, ["gateway", "operator"].map(str::to_owned).into(), "{kind}");
+        let other = if kind == "PodMonitor" { "ServiceMonitor" } else { "PodMonitor" };
+        assert_eq!(manifests.of_kind(other).count(), 0);
     }
 }
 
@@ -213,7 +239,9 @@ fn panels_have_a_title_a_description_and_a_place_of_their_own() {
 fn monitoring_is_off_unless_it_is_wanted() {
     let minimal = Chart::OPERATOR.example("minimal");
     let manifests = Chart::OPERATOR.render(&minimal).unwrap();
-    assert!(manifests.iter().all(|it| !["PrometheusRule", "ServiceMonitor"].contains(&text(&it["kind"]))));
+    assert!(
+        manifests.iter().all(|it| !["PrometheusRule", "ServiceMonitor", "PodMonitor"].contains(&text(&it["kind"])))
+    );
     let is_dashboard = |it: &Value| it["metadata"]["labels"]["grafana_dashboard"] == "1";
     assert!(!manifests.of_kind("ConfigMap").any(is_dashboard));
     let full = Chart::OPERATOR.render(&Chart::OPERATOR.example("full")).unwrap();

@@ -5,14 +5,17 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::launch::Launch;
-use crate::support::{Chart, Manifests, kustomize, read};
+use crate::support::{Chart, Manifests, kustomize};
 
 /// Everything the chart may ever make. No ClusterRole, no ClusterRoleBinding, no kind of ours, nothing without a namespace.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 13] = [
     "ConfigMap",
     "Deployment",
+    "HTTPRoute",
+    "Ingress",
     "NetworkPolicy",
     "PodDisruptionBudget",
+    "PodMonitor",
     "PrometheusRule",
     "Role",
     "RoleBinding",
@@ -59,25 +62,6 @@ fn every_object_carries_the_standard_labels() {
 }
 
 #[test]
-fn charts_images_and_bases_carry_the_programs_version() {
-    for chart in Chart::ALL {
-        let text = read(&chart.file("Chart.yaml")).unwrap();
-        let chart: Value = serde_yaml_ng::from_str(&text).unwrap();
-        assert_eq!(
-            (&chart["version"], &chart["appVersion"]),
-            (&env!("CARGO_PKG_VERSION").into(), &env!("CARGO_PKG_VERSION").into())
-        );
-    }
-    let image = concat!("ghcr.io/meta-channel-operator/meta-channel-operator:", env!("CARGO_PKG_VERSION"));
-    let bases = kustomize("tests/packaging/overlays/with-gateway").unwrap();
-    for manifests in [example("minimal"), bases] {
-        for deployment in manifests.of_kind("Deployment") {
-            assert_eq!(container(deployment)["image"], image);
-        }
-    }
-}
-
-#[test]
 fn settings_become_flags() {
     let operator = Launch::of(&example("full"), "operator", "pod").unwrap();
     let flags = [
@@ -103,7 +87,12 @@ fn settings_become_flags() {
         ("--log-format", "human"),
         ("--log-filter", "info,meta_channel_operator=debug"),
     ];
-    assert_eq!(operator.args[1..], flags.map(|(name, value)| format!("{name}={value}")));
+    let flags = flags.map(|(name, value)| format!("{name}={value}"));
+    assert_eq!(
+        operator.args[1..],
+        [&flags[..], &["--edit-interval=2m".to_owned()]].concat(),
+        "what is added comes last"
+    );
 
     let gateway = Launch::of(&example("full"), "gateway", "pod").unwrap();
     assert_eq!(gateway.service_account, "hooks");
@@ -113,6 +102,34 @@ fn settings_become_flags() {
     assert_eq!(gateway.flag("--keyring"), Some("channels-gateway-keyring"));
     assert_eq!(gateway.flag("--listen-addr"), Some("0.0.0.0:8080"));
     assert_eq!(gateway.flag("--metrics-addr"), Some("0.0.0.0:8081"));
+    assert_eq!(gateway.args.last().unwrap(), "--inbox-namespace=ops");
+}
+
+#[test]
+fn the_image_is_taken_from_the_registry_that_is_named() {
+    let images = |arguments: &[&str]| -> BTreeSet<String> {
+        let manifests = with(arguments);
+        let images: Vec<_> = manifests.of_kind("Deployment").map(|it| &container(it)["image"]).collect();
+        assert_eq!(images.len(), 2, "operator and gateway");
+        images.iter().map(|image| image.as_str().unwrap().to_owned()).collect()
+    };
+    let cases: [(&[&str], &str); 3] = [
+        (&["--set=image.tag=one"], "ghcr.io/meta-channel-operator/meta-channel-operator:one"),
+        (
+            &["--set=image.tag=one,image.registry=registry.example.com:5000/mirror"],
+            "registry.example.com:5000/mirror/ghcr.io/meta-channel-operator/meta-channel-operator:one",
+        ),
+        (
+            &["--set=image.tag=one,image.registry=registry.example.com,image.repository=mco"],
+            "registry.example.com/mco:one",
+        ),
+    ];
+    for (arguments, image) in cases {
+        assert_eq!(images(arguments), [image.to_owned()].into(), "{arguments:?}");
+    }
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let expected = format!("registry.example.com:5000/mirror/meta-channel-operator@{digest}");
+    assert!(example("full").of_kind("Deployment").all(|it| container(it)["image"] == expected));
 }
 
 #[test]
@@ -177,6 +194,8 @@ fn a_switch_brings_what_belongs_to_it() {
     assert_eq!(count(&with(&["--set=networkPolicy.enabled=true"]), "NetworkPolicy"), 2);
     assert_eq!(count(&with(&["--set=networkPolicy.enabled=false"]), "NetworkPolicy"), 0);
     assert_eq!(count(&with(&["--set=serviceMonitor.enabled=true"]), "ServiceMonitor"), 2);
+    assert_eq!(count(&with(&["--set=podMonitor.enabled=true"]), "PodMonitor"), 2);
+    assert_eq!(count(&with(&[]), "Ingress") + count(&with(&[]), "HTTPRoute"), 0);
     assert_eq!(count(&with(&["--set=rbac.create=false"]), "Role"), 0);
     assert_eq!(count(&with(&["--set=rbac.create=false"]), "RoleBinding"), 0);
     let foreign = with(&["--set=operator.serviceAccount.create=false,operator.serviceAccount.name=mine"]);
@@ -226,6 +245,20 @@ fn a_pod_gets_what_it_is_given_and_keeps_what_it_needs() {
 }
 
 #[test]
+fn chart_and_bases_ask_for_the_same_resources_and_limit_no_cpu() {
+    let (release, bases) = (example("podmonitor"), kustomize("tests/packaging/overlays/with-gateway").unwrap());
+    let resources = |manifests: &Manifests, component| {
+        let labels = |it: &&Value| it["metadata"]["labels"]["app.kubernetes.io/component"] == component;
+        container(manifests.of_kind("Deployment").find(labels).unwrap())["resources"].clone()
+    };
+    for component in ["operator", "gateway"] {
+        let asked = resources(&release, component);
+        assert_eq!(asked, resources(&bases, component), "{component}");
+        assert!(asked["requests"]["memory"].is_string() && asked["limits"]["cpu"].is_null(), "{component}: {asked}");
+    }
+}
+
+#[test]
 fn a_proxy_for_graph_is_told_to_operator_and_gateway_and_to_nobody_unless_it_is_declared() {
     for (name, expected) in [("full", vec!["http://proxy.example.com:3128"]), ("minimal", vec![])] {
         for deployment in example(name).of_kind("Deployment") {
@@ -253,9 +286,13 @@ fn the_notes_say_what_the_person_must_know() {
     let notes = Chart::OPERATOR.notes(&Chart::OPERATOR.example("sandbox")).unwrap();
     assert!(notes.contains("  - tenant-b\n"), "{notes}");
     assert!(notes.contains("tokens and secrets are sent to http://127.0.0.1:8080"), "{notes}");
-    assert!(notes.contains("https://hooks.example.com/webhooks/"), "{notes}");
+    assert!(notes.contains("Route https://hooks.example.com/webhooks/ and /oauth/ to\n  Service acme-"), "{notes}");
     let notes = Chart::OPERATOR.notes(&Chart::OPERATOR.example("minimal")).unwrap();
     assert!(!notes.contains("allowTestGraph") && notes.contains("gateway.enabled=true"), "{notes}");
+    let notes = Chart::OPERATOR.notes(&Chart::OPERATOR.example("full")).unwrap();
+    for route in ["ingress", "httproute"] {
+        assert!(notes.contains(&format!("kubectl -n ops get {route} channels-gateway\n")), "{notes}");
+    }
 }
 
 fn container(deployment: &Value) -> &Value {

@@ -2,13 +2,14 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use testkit::ControlPlane;
 use testkit::pages::commands;
+use testkit::{ControlPlane, client, wait_for};
 
-use crate::support::cluster::make_namespaces;
+use crate::support::cluster::{check, make_namespaces};
+use crate::support::installed::PATIENCE;
 use crate::support::launch::Launch;
 use crate::support::terminal::Terminal;
-use crate::support::{Chart, Manifests, helm_at, kustomize, run};
+use crate::support::{Chart, Manifests, helm, helm_at, kustomize, run};
 
 const BINDING: &str = "metachannels-release";
 
@@ -111,4 +112,61 @@ async fn a_namespace_moves_by_the_commands_of_the_charts_readme() -> Result<()> 
     let bound = cluster.kubectl().text(&bound).await?;
     ensure!(bound == format!("{namespace}/{other}-meta-channel-operator"), "{bound}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watched_namespace_that_is_missing_is_named_before_anything_is_created() {
+    let cluster = ControlPlane::start().await.unwrap();
+    let kubectl = cluster.kubectl();
+    make_namespaces(&kubectl, &["ops", "tenant-a", "meta-channels"]).await.unwrap();
+    let helm = |arguments: &[&str], watched: &str| {
+        let watched = format!("--set=watchNamespaces={watched}");
+        let arguments = [&arguments[..1], &["acme"], &arguments[1..], &[&watched]].concat();
+        helm_at(&cluster, &arguments, &Chart::OPERATOR, &Chart::OPERATOR.example("minimal"))
+    };
+    // Also if none is there, and if the release's own does not exist yet, either.
+    let (here, elsewhere) = (["install", "--namespace=ops"], ["install", "--namespace=new-ops", "--create-namespace"]);
+    let cases = [
+        (&here[..], "{tenant-a,tenant-x}", "tenant-x"),
+        (&here, "{tenant-x,tenant-y}", "tenant-x, tenant-y"),
+        (&elsewhere, "{tenant-x}", "tenant-x"),
+    ];
+    for (arguments, watched, missing) in cases {
+        let refused = helm(arguments, watched).unwrap_err().to_string();
+        let sentence = format!("watchNamespaces names namespaces that do not exist: create {missing} first");
+        assert!(refused.contains(&sentence), "{refused}");
+    }
+    let made = kubectl.get(&["configmaps,roles,secrets", "--namespace=tenant-a"]).await.unwrap();
+    assert_eq!(made["items"], json!([]));
+    assert!(kubectl.run(&["get", "namespace", "new-ops"]).await.is_err());
+    helm(&here, "{tenant-a}").unwrap();
+    helm(&["upgrade", "--namespace=ops"], "{tenant-a,tenant-x}").unwrap_err();
+    helm(&["upgrade", "--namespace=ops"], "{tenant-a}").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_rights_in_these_namespaces_alone_installs_a_release() {
+    let cluster = ControlPlane::start().await.unwrap();
+    let kubectl = cluster.kubectl();
+    let namespaces = ["ops", "tenant-a", "meta-channels"];
+    make_namespaces(&kubectl, &namespaces).await.unwrap();
+    for namespace in namespaces {
+        let place = format!("--namespace={namespace}");
+        kubectl
+            .run(&["create", "rolebinding", "nat", "--clusterrole=cluster-admin", "--user=nat", &place])
+            .await
+            .unwrap();
+    }
+    let kubeconfig = cluster.user_kubeconfig("nat", "people").unwrap();
+    let nat = client(&kubeconfig).await.unwrap();
+    wait_for("the rights to count", PATIENCE, async || {
+        check(&nat, &namespaces.map(|namespace| ("create", "configmaps", namespace, true))).await?;
+        check(&nat, &[("get", "namespaces", "kube-system", false)]).await
+    })
+    .await
+    .unwrap();
+    let mut install = helm().unwrap();
+    install.args(["install", "acme", "--namespace=ops", "--kubeconfig"]).arg(kubeconfig);
+    install.arg(Chart::OPERATOR.path()).arg("--values").arg(Chart::OPERATOR.example("minimal"));
+    run(&mut install).unwrap();
 }
