@@ -5,7 +5,8 @@
 // With {"hold": true} the browser only shows that it can draw text, and stays until it is stopped.
 
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { readFileSync, readdirSync, realpathSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import puppeteer from 'puppeteer-core';
 
 const scene = JSON.parse(process.argv[2]);
@@ -74,19 +75,40 @@ async function colors(page, selector) {
   }, picture);
 }
 
-/** Without a font, all letters are nothing or the same box, and a list to choose from ends the page. */
+/** Without a font, all letters are nothing or the same box, and a list to choose from ends the page. The fonts of the machine do not count. */
 async function canDrawText() {
   const page = await open(browser);
   const letters = ['i', 'W', '\u{10FFFE}'];
   await page.setContent(letters.map((letter, n) => `<p id="l${n}" style="width: 2em; font-size: 40px">${letter}</p>`).join(''));
   const drawn = await Promise.all(letters.map(async (_, n) => JSON.stringify(await colors(page, `#l${n}`))));
   assert.equal(new Set(drawn).size, letters.length, 'each letter is drawn otherwise, and not as one that no font has');
+  const fonts = fontsInUse();
+  assert(fonts.length > 0, 'a font is in use');
+  const own = realpathSync(join(import.meta.dirname, 'unpacked')) + sep;
+  for (const font of fonts) assert(font.startsWith(own), `${font} did not come with the browser`);
+}
+
+/** The font files that the browser and what it started hold in memory. */
+function fontsInUse() {
+  const read = file => {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch {
+      // It ended.
+      return '';
+    }
+  };
+  // After the name, which may hold anything: state and parent.
+  const parent = pid => read(`/proc/${pid}/stat`).replace(/^.*\) /s, '').split(' ')[1];
+  const isOurs = pid => Number(pid) > 1 && (Number(pid) === browser.process().pid || isOurs(parent(pid)));
+  const maps = readdirSync('/proc').filter(name => /^\d+$/.test(name) && isOurs(name)).map(pid => read(`/proc/${pid}/maps`));
+  return maps.join('').match(/\/\S*\.(ttf|ttc|otf|pfb)$/gm) ?? [];
 }
 
 try {
   await canDrawText();
 } catch (error) {
-  giveUp(`the browser draws no text: ${error}`);
+  giveUp(`the browser draws no text with its own fonts: ${error}`);
 }
 if (scene.hold) {
   console.log('held');
