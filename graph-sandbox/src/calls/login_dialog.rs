@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use url::Url;
+use url::{Host, Url};
 
 use super::oauth::find_app;
 use crate::auth::check_app;
@@ -167,7 +167,18 @@ fn chosen_pages(params: &Params) -> Result<Option<Ids>, Refusal> {
 /// Sends the browser back to the app, or to what stands in for its host.
 fn back(world: &World, redirect_uri: &str, query: &[(&str, &str)], state: Option<&str>) -> Result<Reply, Refusal> {
     let real = Url::parse(redirect_uri).map_err(|error| refuse("URL Blocked", error.to_string()))?;
-    let mut to = callback::stand_in(&world.resolve, &real).unwrap_or(real);
+    // A browser finds its own machine, and needs no stand-in that lacks TLS: it would not send its cookies there.
+    let stand_in = callback::stand_in(&world.resolve, &real).ok().filter(|_| !is_this_machine(&real));
+    let mut to = stand_in.unwrap_or(real);
     to.query_pairs_mut().extend_pairs(query).extend_pairs(state.map(|state| ("state", state)));
     Ok(Reply::redirect(to.as_str()))
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }

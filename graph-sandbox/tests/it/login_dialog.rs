@@ -1,6 +1,6 @@
 //! The login dialog, section 3.1 of the contract.
 
-use graph_sandbox::{AppChange, Block};
+use graph_sandbox::{AppChange, Block, Options, Seed};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use url::Url;
@@ -120,6 +120,19 @@ async fn a_stand_in_takes_the_place_of_the_redirect_host() {
     // The code is for the real redirect URI all the same.
     let code = parameter(&url, "code").unwrap();
     api.exchange(&[("redirect_uri", REDIRECT), ("code", &code)]).await.ok();
+}
+
+#[tokio::test]
+async fn a_browser_finds_its_own_machine_without_a_stand_in() {
+    for host in ["localhost:8443", "127.0.0.1:8443", "[::1]:8443"] {
+        let local = REDIRECT.replace("acme.example.com", host);
+        let seed = Seed::from_yaml(&PEOPLE.replace(REDIRECT, &local)).unwrap();
+        let resolve = [(host.to_owned(), "http://127.0.0.1:9".to_owned())].into();
+        let api = Api::of(seed, Options { resolve, ..Options::default() }).await;
+        let agreed = [("redirect_uri", local.as_str()), ("decision", "continue"), ("person", PERSON)];
+        let url = target(&decide(&api, &agreed).await);
+        assert!(url.as_str().starts_with(&local), "{url}");
+    }
 }
 
 #[tokio::test]
