@@ -94,7 +94,7 @@ generated: ## Fail if `make generate` would change something
 	cp -r charts "$$fresh/"; $(HELM_DOCS) --chart-search-root="$$fresh/charts"; \
 	diff --recursive --unified charts "$$fresh/charts" || { echo "charts is out of date: run make generate" >&2; exit 1; }
 
-doc-outputs: ## Write what kubectl shows into docs/kubectl.md and README.md; the tests compare it
+doc-outputs: ## Write what kubectl shows into docs/kubectl.md; the tests compare it
 	UPDATE_DOCS=1 cargo test --locked --package meta-channel-operator --test cluster doc_outputs
 
 lint: tools ## Check format, clippy's lints, dependencies and the Dockerfile

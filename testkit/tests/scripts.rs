@@ -85,6 +85,20 @@ fn every_part_is_run_and_told_of_whatever_becomes_of_the_others() {
 }
 
 #[test]
+fn a_test_that_fails_keeps_no_suite_from_being_run() {
+    let mut make = Command::new("make");
+    // Not those of a make that runs this test.
+    make.args(["--dry-run", "suites"]).env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
+    make.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    let output = make.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("cargo test") && text.contains(" --workspace ") && text.contains(" --no-fail-fast"),
+        "{text}"
+    );
+}
+
+#[test]
 fn the_list_of_programs_may_be_cut_off() {
     for arguments in [&[][..], &["etcd"]] {
         let (reader, writer) = std::io::pipe().unwrap();

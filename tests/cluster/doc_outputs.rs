@@ -1,5 +1,5 @@
-//! What kubectl shows, as the documentation shows it: every block of the documents that begins with a call of kubectl holds
-//! what kubectl really prints. With `UPDATE_DOCS=1` (`make doc-outputs`) the blocks are written, else they are compared.
+//! What kubectl shows, as docs/kubectl.md shows it: every block there that begins with a call of kubectl holds what kubectl
+//! really prints. With `UPDATE_DOCS=1` (`make doc-outputs`) the blocks are written, else they are compared.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::support::observe::*;
 use crate::support::subscriptions::change_row;
 use crate::support::subscriptions::repaired;
 
-const DOCUMENTS: [&str; 2] = ["docs/kubectl.md", "README.md"];
+const DOCUMENT: &str = "docs/kubectl.md";
 const KIOSK: &str = "2200000000000004";
 
 /// How often the channels of an application are counted.
@@ -31,7 +31,7 @@ const NOW: &str = "2026-11-20T09:30:00Z";
 const ENDS: &str = "2027-02-20T10:12:04Z";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documents_show_what_kubectl_shows() -> Result<()> {
+async fn the_document_shows_what_kubectl_shows() -> Result<()> {
     static PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
     let env = Env::alone(PLANE.get_or_try_init(ControlPlane::start).await?, |seed| {
         let kiosk: SeedPage = serde_yaml_ng::from_str(&format!("{{id: {KIOSK}, name: Acme Kiosk}}")).unwrap();
@@ -44,14 +44,12 @@ async fn the_documents_show_what_kubectl_shows() -> Result<()> {
     env.set_clock(NOW.parse()?)?;
     let operator = env.operator_with(|operator| operator.policy.count_period = COUNTED);
     play(&env, &operator).await?;
-    for document in DOCUMENTS {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
-        let text = fs::read_to_string(&path)?;
-        let taken = retaken(&env.kubectl(), &text).await?;
-        match std::env::var_os("UPDATE_DOCS") {
-            Some(_) => fs::write(&path, &taken)?,
-            None => ensure!(text == taken, "{document}: {}; `make doc-outputs` writes it", difference(&text, &taken)),
-        }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT);
+    let text = fs::read_to_string(&path)?;
+    let taken = retaken(&env.kubectl(), &text).await?;
+    match std::env::var_os("UPDATE_DOCS") {
+        Some(_) => fs::write(&path, &taken)?,
+        None => ensure!(text == taken, "{DOCUMENT}: {}; `make doc-outputs` writes it", difference(&text, &taken)),
     }
     Ok(())
 }

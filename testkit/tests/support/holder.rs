@@ -2,13 +2,16 @@
 //!
 //! `testkit-holder process|family|browser|control-plane wait|drop|panic|exit|abort`
 
-use std::fs;
+mod family;
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use testkit::{ControlPlane, Process, wait_for};
+
+use crate::family::family;
 
 /// Installing a browser takes a minute, and a slow machine some more.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -60,26 +63,6 @@ async fn hold(command: &Command, count: usize, ending: &str) -> Result<()> {
     ensure!(pids.len() >= count, "only {pids:?}");
     let directory = process.log().parent().context("a log is in a directory")?.to_owned();
     end(pids, directory, ending, process)
-}
-
-/// A process and all that descend from it.
-fn family(first: u32) -> Result<Vec<u32>> {
-    let mut parents = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let entry = entry?.path();
-        let Some(pid) = entry.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()) else { continue };
-        let stat = fs::read_to_string(entry.join("stat")).unwrap_or_default();
-        // After the name, which may hold anything: state and parent.
-        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
-        parents.extend(parent.map(|parent| (pid, parent)));
-    }
-    let mut family = vec![first];
-    let mut at = 0;
-    while let Some(parent) = family.get(at).copied() {
-        family.extend(parents.iter().filter(|it| it.1 == parent).map(|it| it.0));
-        at += 1;
-    }
-    Ok(family)
 }
 
 /// Says what is held, then ends.

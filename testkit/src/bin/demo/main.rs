@@ -1,8 +1,10 @@
-//! `make demo`: a control plane, the Graph sandbox, the operator and its gateway, and three channels to look at.
+//! `make demo`: a control plane, the Graph sandbox, the operator and its gateway, and three channels to look at. As in a cluster
+//! that was set up as the README says, garbage is collected and policies protect what is in use.
 //!
 //! With `--check` it ends as soon as everything has settled, with exit code 0, or with 1 and the reason.
 
 mod cast;
+mod hints;
 mod settled;
 
 use std::io::Write;
@@ -25,6 +27,10 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const OPERATOR: &str = "meta-channel-operator";
 
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The app, and what the README begins with.
+const SHOWN: [&str; 3] =
+    ["get metaapps -A", "get metachannels -A", "-n tenant-b get fbc outlet -o jsonpath='{.status.nextStep}'"];
 
 #[derive(Parser)]
 struct Arguments {
@@ -67,8 +73,9 @@ async fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     let operator = beside_this_program(OPERATOR)?;
 
     progress.say("starting the control plane");
-    let control_plane = ControlPlane::start().await?;
+    let control_plane = ControlPlane::start_with_controllers().await?;
     control_plane.install_crds(&root.join("crds")).await?;
+    apply(&control_plane.kubectl(), &root.join("config/admission")).await?;
 
     progress.say("starting sandbox, operator and gateway");
     let cast = Cast::start(&root, &operator, &control_plane).await?;
@@ -89,14 +96,13 @@ async fn play(
 ) -> Result<()> {
     let kubectl = control_plane.kubectl();
     progress.say("applying config/samples");
-    let samples = root.join("config/samples").display().to_string();
-    kubectl.run(&["apply", "--server-side", "--kustomize", &samples]).await?;
+    apply(&kubectl, &root.join("config/samples")).await?;
     wait_until_settled(&control_plane.client().await?, cast, progress).await?;
-    show_channels(&kubectl).await?;
+    show(&kubectl).await?;
     if arguments.check {
         return Ok(());
     }
-    show_ways_in(control_plane, cast)?;
+    print(&hints::hints(root, control_plane, cast))?;
     progress.say("running; Ctrl-C stops everything");
     loop {
         if let Some(ended) = cast.ended()? {
@@ -104,6 +110,11 @@ async fn play(
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+}
+
+async fn apply(kubectl: &Kubectl, kustomization: &Path) -> Result<()> {
+    let path = kustomization.display().to_string();
+    kubectl.run(&["apply", "--server-side", "--kustomize", &path]).await.map(drop)
 }
 
 /// Cargo puts all programs of a workspace into one directory.
@@ -144,32 +155,12 @@ async fn list(client: &kube::Client, plural: &str) -> Result<Value> {
     Ok(client.request(request.body(Vec::new())?).await?)
 }
 
-async fn show_channels(kubectl: &Kubectl) -> Result<()> {
-    for kind in ["metaapps", "metachannels"] {
-        let table = kubectl.text(&["get", kind, "--all-namespaces"]).await?;
-        print(&format!("\n$ kubectl get {kind} -A\n{}\n", table.trim_end()))?;
+async fn show(kubectl: &Kubectl) -> Result<()> {
+    for command in SHOWN {
+        let words: Vec<_> = command.split_whitespace().map(|word| word.replace('\'', "")).collect();
+        let shown = kubectl.text(&words.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        print(&format!("\n$ kubectl {command}\n{}\n", shown.trim_end()))?;
     }
-    Ok(())
-}
-
-fn show_ways_in(control_plane: &ControlPlane, cast: &Cast) -> Result<()> {
-    let [(_, operator), (_, gateway)] = cast.children();
-    print(&format!(
-        "\nLook around from another terminal:\
-         \n  export KUBECONFIG={}\
-         \n  alias kubectl={}\
-         \n  kubectl describe facebookchannel -n tenant-b outlet\
-         \nGraph sandbox  {} (its control API is below /_sandbox/)\
-         \ngateway        {}\
-         \noperator's log {}\
-         \ngateway's log  {}\n\n",
-        control_plane.kubeconfig().display(),
-        control_plane.kubectl().program().display(),
-        cast.sandbox_url(),
-        cast.gateway_url(),
-        operator.log().display(),
-        gateway.log().display(),
-    ))?;
     Ok(())
 }
 
