@@ -10,10 +10,12 @@ COPY src src
 # Members of the workspace: cargo wants to see them, but compiles neither.
 COPY graph-sandbox graph-sandbox
 COPY testkit testkit
+# What the program says that it was built from.
+ARG REVISION=unknown
 # The caches keep downloaded and compiled dependencies from one build to the next; they do not become part of a layer.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --package meta-channel-operator \
+    META_CHANNEL_OPERATOR_COMMIT="${REVISION}" cargo build --release --locked --package meta-channel-operator \
  && cp target/release/meta-channel-operator /meta-channel-operator
 
 FROM scratch

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build image image-check demo bench bench-leader test suites repeat clients browser control-plane generate generated doc-outputs lint tools
+.PHONY: help build image image-check release release-check release-push release-sign demo bench bench-leader test suites repeat clients browser control-plane generate generated doc-outputs lint tools
 
 # Property tests try the same cases on every machine; PROPTEST_RNG_SEED=$RANDOM tries others.
 export PROPTEST_RNG_SEED ?= 1
@@ -22,18 +22,33 @@ BIN = $$(cargo metadata --locked --no-deps --format-version=1 | sed 's/.*"target
 # Writes the README of each chart from README.md.gotmpl and the comments of values.yaml.
 HELM_DOCS = "$$("$(BIN)/control-plane" helm-docs)" --template-files=README.md.gotmpl --sort-values-order=file --log-level=warning
 
+# What the programs say that they were built from.
+COMMIT_HERE = "$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown)"
+
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 build: ## Build the release binary, with the command of the Dockerfile
-	cargo build --release --locked --package meta-channel-operator
+	META_CHANNEL_OPERATOR_COMMIT=$(COMMIT_HERE) cargo build --release --locked --package meta-channel-operator
 
 image: ## Build the images of operator and sandbox for amd64 and arm64 into target/image, without a container engine; PLATFORMS=amd64 builds fewer
 	$(BUILD)
 	hack/image/build.sh target/image "$$("$(BIN)/control-plane" image)"
 
-image-check: image ## Install charts and images from a registry on this machine and see the samples connected, without a container engine
-	cargo test --locked --package meta-channel-operator --test packaging image:: -- --ignored
+image-check: release ## Install charts and images of a release from a registry on this machine and see the samples connected, without a container engine; run what is for arm64 in an emulator
+	cargo test --locked --package meta-channel-operator --test packaging image:: -- --ignored $(if $(filter arm64,$(or $(PLATFORMS),arm64)),,--skip arm64)
+
+release-check: ## Fail if Cargo.toml and the charts disagree on the version, or with TAG=vVERSION, which needs its section of the changelog
+	hack/release/check.py $${TAG:+--tag "$$TAG"}
+
+release: release-check image ## Lay out in target/dist what a release publishes: TAG=vVERSION, or a rehearsal without
+	hack/release/build.sh target/dist target/image "$$("$(BIN)/control-plane" helm)"
+
+release-push: ## Push images and charts of target/dist to REGISTRY=HOST/FOLDER, and write their digests to target/pushed.sha256
+	hack/release/push.sh "$(REGISTRY)" target/dist target/pushed.sha256
+
+release-sign: ## Sign what `make release-push` pushed, with cosign and the identity of the workflow that runs it
+	hack/release/sign.sh target/dist target/pushed.sha256
 
 demo: ## Run control plane, Graph sandbox, operator and three channels until Ctrl-C; CHECK=1 ends once they have settled
 	$(BUILD)

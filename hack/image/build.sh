@@ -5,22 +5,26 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$1 tool=$2
+. hack/image/facts.sh
 
 tools=$(hack/python-tools.sh image)
 certificates=$("$tools/python" -m certifi)
 
-version=$(cargo metadata --locked --no-deps --format-version=1 \
-  | python3 -c 'import json, sys; print(next(p["version"] for p in json.load(sys.stdin)["packages"] if p["name"] == "meta-channel-operator"))')
-revision=$(git describe --always --dirty --abbrev=40 --exclude='*')
-created=$(git log -1 --format=%ct)
+# The same programs wherever they are built: they do not know the folders of the machine. The crates have to be there to be named.
+cargo fetch --locked
+flags=("--remap-path-prefix=$PWD=/src")
+for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
+  flags+=("--remap-path-prefix=${registry%/}=/crates")
+done
+CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; echo "${flags[*]}")
+export CARGO_ENCODED_RUSTFLAGS META_CHANNEL_OPERATOR_COMMIT=$revision
 
-declare -A triples=([amd64]=x86_64-unknown-linux-musl [arm64]=aarch64-unknown-linux-musl)
 operator=() sandbox=()
-for platform in ${PLATFORMS:-amd64 arm64}; do
+for platform in $platforms; do
   triple=${triples[$platform]}
   rustup target add "$triple" >/dev/null 2>&1 || { echo "rustup cannot add the target $triple" >&2; exit 1; }
   PATH="$tools:$PATH" cargo zigbuild --release --locked --target "$triple" \
-    --package meta-channel-operator --package graph-sandbox --bin meta-channel-operator --bin graph-sandbox
+    "${programs[@]/#/--package=}" "${programs[@]/#/--bin=}"
   built=target/$triple/release
   operator+=("linux/$platform=$built/meta-channel-operator")
   sandbox+=("linux/$platform=$built/graph-sandbox")

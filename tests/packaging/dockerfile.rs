@@ -115,6 +115,10 @@ fn the_image_is_built_with_the_projects_compiler_and_command() {
     let command = "cargo build --release --locked --package meta-channel-operator";
     assert!(all("RUN").iter().any(|run| run.contains(&format!("{command} && "))), "{:?}", all("RUN"));
     assert!(read("Makefile").unwrap().contains(command), "`make build` builds something else than the image");
+    for builder in ["Dockerfile", "Makefile", "hack/image/build.sh"] {
+        let says = read(builder).unwrap().contains("META_CHANNEL_OPERATOR_COMMIT=");
+        assert!(says, "{builder} builds a program that does not know its commit");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Charts, kustomize bases, samples and image: that they render, agree with each other and with the program, and that a
+//! Charts, kustomize bases, samples, image and releases: that they render, agree with each other and with the program, and that a
 //! real API server takes them.
 #![allow(clippy::unwrap_used)]
 
@@ -27,3 +27,4 @@ mod support;
 mod uninstall;
 mod upgrade;
 mod values;
+mod versions;
