@@ -112,7 +112,7 @@ generated: ## Fail if `make generate` would change something
 doc-outputs: ## Write what kubectl shows into docs/kubectl.md; the tests compare it
 	UPDATE_DOCS=1 cargo test --locked --package meta-channel-operator --test cluster doc_outputs
 
-lint: tools ## Check format, clippy's lints, dependencies and the Dockerfile
+lint: tools ## Check format, clippy's lints, dependencies, the Dockerfile and the workflows
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	hack/lint/run.sh

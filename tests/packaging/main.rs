@@ -28,3 +28,4 @@ mod uninstall;
 mod upgrade;
 mod values;
 mod versions;
+mod workflows;
