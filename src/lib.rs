@@ -2,7 +2,8 @@
 //!
 //! Where to find what, from the outside in:
 //!
-//! - [`settings`], [`telemetry`], [`server`], [`metrics`], [`core_dumps`]: flags, logs, probes, numbers, no image of the memory
+//! - [`settings`], [`telemetry`], [`server`], [`metrics`], [`core_dumps`]: flags, logs, probes, numbers, no image of the memory;
+//!   [`build_info`]: what the program was built from
 //! - [`operator`] wires stores, watches and kinds together; [`gateway`] answers Meta's webhook requests
 //! - [`meta_app`], [`meta_grant`], [`facebook_channel`]: a kind each, always as observe → decide → act (→ report)
 //! - [`ownership`]: which namespace owns a page; [`asset_claim`]: what is cleaned up after its channel
@@ -18,6 +19,7 @@
 pub mod api;
 pub mod asset_claim;
 pub mod base;
+pub mod build_info;
 pub mod cluster;
 pub mod controller;
 pub mod core_dumps;

@@ -9,6 +9,7 @@ use testkit::layers::{Layers, Modules};
 const OPERATOR: Layers = &[
     &["base"],
     &["api", "graph", "core_dumps", "telemetry"],
+    &["build_info"],
     &["metrics"],
     &["server", "cluster"],
     &["limits"],

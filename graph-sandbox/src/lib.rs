@@ -65,7 +65,7 @@ pub use id::{BadId, Id, Ids};
 pub use ledger::{CallCount, CallbackUse, LedgerEntry, LedgerSummary, ProofUse, TokenUse};
 pub use output::print;
 pub use presets::{AppliedPreset, Preset, PresetParameter, Undo, presets};
-pub use protocol::{TokenPlace, UserWords};
+pub use protocol::{TokenPlace, UserWords, graph_versions};
 pub use sandbox::{Options, Sandbox};
 pub use seed::{
     AppRole, Block, DEMO_SEED, GranularScope, Invalidation, PermissionStatus, ProfileAccess, Reach, Seed, SeedActor,

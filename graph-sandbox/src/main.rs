@@ -3,18 +3,32 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use graph_sandbox::{DEMO_SEED, Options, Preset, SWITCHES, Sandbox, Seed, SwitchInfo, presets, print};
+use graph_sandbox::{DEMO_SEED, Options, Preset, SWITCHES, Sandbox, Seed, SwitchInfo, graph_versions, presets, print};
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// What `--version` prints behind the name: release builds name their commit.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let commit = option_env!("META_CHANNEL_OPERATOR_COMMIT").filter(|it| !it.is_empty()).unwrap_or("unknown");
+    let (oldest, newest) = graph_versions();
+    format!("{}\ncommit: {commit}\nGraph API versions: {oldest} to {newest}", env!("CARGO_PKG_VERSION"))
+});
+
 /// A local simulator of the part of Meta's Graph API that messaging channels use.
 #[derive(Parser)]
-#[command(name = "graph-sandbox", version, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "graph-sandbox",
+    version,
+    long_version = LONG_VERSION.as_str(),
+    propagate_version = true,
+    args_conflicts_with_subcommands = true
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

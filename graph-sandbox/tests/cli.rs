@@ -46,14 +46,38 @@ fn the_demo_seed_is_printed_as_it_is() {
 }
 
 #[test]
+fn help_and_version_are_printed_by_every_subcommand() {
+    for subcommand in [&[][..], &["switches"], &["presets"], &["demo-seed"]] {
+        let (help, text, error) = output(&[subcommand, &["--help"]].concat());
+        assert!(help.status.success() && text.contains("Usage: graph-sandbox") && error.is_empty(), "{text}{error}");
+        let (version, text, error) = output(&[subcommand, &["--version"]].concat());
+        assert!(version.status.success() && error.is_empty(), "{error}");
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].starts_with("graph-sandbox") && lines[0].ends_with(env!("CARGO_PKG_VERSION")), "{text}");
+        assert!(lines[1].starts_with("commit: ") && lines[2] == "Graph API versions: v21.0 to v26.0", "{text}");
+    }
+    let (help, text, _) = output(&["help"]);
+    assert!(help.status.success() && text.contains("Usage: graph-sandbox"), "{text}");
+}
+
+#[test]
 fn it_ends_without_a_complaint_when_nobody_reads_on() {
-    for arguments in [&["switches"][..], &["demo-seed"], &["--listen", "127.0.0.1:0"], &["--help"]] {
+    let commands = [
+        &["switches"][..],
+        &["presets"],
+        &["demo-seed"],
+        &["--listen", "127.0.0.1:0"],
+        &["--help"],
+        &["help", "presets"],
+        &["--version"],
+    ];
+    for arguments in commands {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = program().args(arguments).env("RUST_LOG", "off").stdout(writer).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(error, "", "{arguments:?}");
-        let expected = if arguments[0] == "--help" { 0 } else { 141 };
+        let expected = if ["--help", "help", "--version"].contains(&arguments[0]) { 0 } else { 141 };
         assert_eq!(output.status.code(), Some(expected), "{arguments:?}");
     }
 }

@@ -62,6 +62,13 @@ impl Version {
         }
     }
 
+    /// The oldest and the newest version in the calendar.
+    #[must_use]
+    pub fn known() -> (Self, Self) {
+        let of = |life: Option<&Life>| life.map_or(Self::DEFAULT, |life| Self::of(life.major));
+        (of(CALENDAR.first()), of(CALENDAR.last()))
+    }
+
     /// The newest version that was served on this day, by the calendar.
     #[must_use]
     pub fn newest(now: Timestamp) -> Option<Self> {
@@ -115,6 +122,7 @@ mod tests {
         assert!(CALENDAR.is_sorted_by(|one, next| one.major + 1 == next.major && one.released < next.released));
         assert!(CALENDAR.is_sorted_by(|one, next| next.ends.is_none_or(|end| one.ends.is_some_and(|it| it < end))));
         assert!(CALENDAR.iter().any(|life| Version::of(life.major) == Version::DEFAULT));
+        assert_eq!(Version::known(), (Version::of(19), Version::of(26)));
         let newest = |now: &str| Version::newest(now.parse().expect("a time")).map(|it| it.to_string());
         assert_eq!(newest("2026-07-28T00:00:00Z").as_deref(), Some("v25.0"));
         assert_eq!(newest("2026-07-29T00:00:00Z").as_deref(), Some("v26.0"));

@@ -2,6 +2,7 @@
 //! thousands of label only what is read from the stores at the time of a scrape.
 
 mod api_server;
+mod build;
 mod gateway;
 mod labels;
 mod unguarded;
@@ -184,6 +185,7 @@ impl Metrics {
         metrics.unguarded.register(&mut registry);
         metrics.api_server.register(&mut registry);
         metrics.gateway.register(&mut registry);
+        build::register(&mut registry);
         metrics.begin_with_nought();
         Self { registry: Arc::new(RwLock::new(registry)), ..metrics }
     }

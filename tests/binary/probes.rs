@@ -1,14 +1,16 @@
 //! Probes and metrics of operator and gateway, and what they say of a process that cannot do its work.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use meta_channel_operator::build_info;
 use testkit::{Process, Proxy, free_port, wait_for};
 
 use crate::support::env::*;
 use crate::support::metric_families::{FAMILIES, OF_OBJECTS, OF_PASSES, OF_ROUNDS, OF_WEBHOOKS};
 use crate::support::openmetrics::families;
-use crate::support::server::{PATIENCE, Server, loopback};
+use crate::support::server::{PATIENCE, Server, loopback, program};
 
 async fn probes_answer(server: &Server, expected: &[(&str, &str)]) -> Result<()> {
     for probe in ["/healthz", "/readyz"] {
@@ -45,16 +47,22 @@ async fn a_crash_of_operator_or_gateway_leaves_no_image_of_their_memory() -> Res
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_in_the_environment_is_asked_for_nothing() -> Result<()> {
     let env = Env::new().await?;
-    let operator = Server::start(|| {
-        let mut command = env.operator_command(env.plane.kubeconfig(), "first", &[]);
+    let behind_a_proxy = |mut command: Command| {
         // Nobody listens there.
         for variable in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"] {
             command.env(variable, "http://127.0.0.1:1");
         }
         command
-    })
-    .await?;
+    };
+    let kubeconfig = env.plane.kubeconfig();
+    let operator = Server::start(|| behind_a_proxy(env.operator_command(kubeconfig, "first", &[]))).await?;
     operator.leads().await?;
+    let gateway = || {
+        let mut command = program("gateway", kubeconfig);
+        command.args(["--listen-addr=127.0.0.1:0", &format!("--watch-namespaces={}", env.platform)]);
+        behind_a_proxy(command)
+    };
+    Server::start(gateway).await?.ready().await?;
     env.apply(&(env.app("") + &env.channel("shop", PAGE_A, TOKEN_A))).await?;
     env.channel_is("shop", "Ready=True/ReconcileSucceeded").await?;
     Ok(())
@@ -76,12 +84,23 @@ async fn operator_and_gateway_answer_probes_and_show_metrics_without_ids_and_nam
     let of_operator = [&OF_PASSES[..], &OF_OBJECTS[..], &FAMILIES[..]].concat();
     wait_for("every family", PATIENCE, async || probes_answer(&operator, &of_operator).await).await?;
     probes_answer(&gateway, &[&OF_WEBHOOKS[..], &FAMILIES[..]].concat()).await?;
-    for metric in
-        ["leader", "test_graph", "status_writes_total", "secret_reads_total", "graph_request_duration_seconds_count"]
-    {
+    for metric in [
+        "build_info",
+        "leader",
+        "test_graph",
+        "status_writes_total",
+        "secret_reads_total",
+        "graph_request_duration_seconds_count",
+    ] {
         ensure!(operator.metric(metric).await? > 0.0, "{metric}");
     }
     ensure!(gateway.metric("webhook_challenges_total").await? == 1.0);
+    let (version, commit) = (build_info::VERSION, build_info::COMMIT);
+    let built = format!("_build_info{{version=\"{version}\",commit=\"{commit}\",graph_version=\"v25.0\"}} 1\n");
+    for server in [&operator, &gateway] {
+        let text = server.get("/metrics").await?.1;
+        ensure!(text.contains(&built), "no {built} in\n{text}");
+    }
     ensure!(gateway.metric("webhook_signatures_total").await? == 1.0);
     let named = |line: &str, name: &str| {
         line.contains(&format!("_operator_{name}{{")) || line.contains(&format!("_operator_{name}_total{{"))

@@ -122,6 +122,16 @@ fn the_image_is_built_with_the_projects_compiler_and_command() {
 }
 
 #[test]
+fn release_builds_know_their_commit() {
+    let told = "META_CHANNEL_OPERATOR_COMMIT=\"${REVISION}\" cargo build --release";
+    assert!(all("RUN").iter().any(|run| run.contains(told)), "{:?}", all("RUN"));
+    let commit = "git describe --always --dirty --abbrev=40 --exclude='*')";
+    assert!(read("Makefile").unwrap().contains(&format!("META_CHANNEL_OPERATOR_COMMIT=\"$$({commit}\"")));
+    let script = read("hack/image/build.sh").unwrap();
+    assert!(script.contains(&format!("revision=$({commit}\nexport META_CHANNEL_OPERATOR_COMMIT=$revision\n")));
+}
+
+#[test]
 fn the_image_is_the_program_and_the_certificate_authorities_run_by_nobody() {
     assert_eq!(all("FROM").last().unwrap(), "scratch");
     assert_eq!(all("USER"), ["65532:65532"], "a number, or Kubernetes cannot tell that it is not root");

@@ -20,3 +20,4 @@ pub use request::TokenPlace;
 pub(crate) use request::{GraphRequest, Operation, read_as_get, read_method};
 pub(crate) use route::{Node, OfPage, Route};
 pub(crate) use version::Version;
+pub use version::graph_versions;

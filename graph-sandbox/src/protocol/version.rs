@@ -82,6 +82,12 @@ impl Version {
     }
 }
 
+/// The oldest and the newest version of the Graph API that is simulated. Which of them live is a matter of the clock.
+pub fn graph_versions() -> (String, String) {
+    let oldest = ENDS.first().map_or(NEWEST, |(major, _)| Version { major: *major, minor: 0 });
+    (oldest.to_string(), NEWEST.to_string())
+}
+
 fn living(now: Timestamp) -> impl Iterator<Item = u16> {
     ENDS.iter()
         .filter(move |(_, end)| end.and_then(|end| end.parse::<Timestamp>().ok()).is_none_or(|end| now < end))

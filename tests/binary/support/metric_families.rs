@@ -24,7 +24,8 @@ pub const OF_OBJECTS: [(&str, &str); 9] = [
 /// What is told of applications by a gateway, and by nobody else.
 pub const OF_WEBHOOKS: [(&str, &str); 1] = [("webhook_signatures", "counter")];
 
-pub const FAMILIES: [(&str, &str); 19] = [
+pub const FAMILIES: [(&str, &str); 20] = [
+    ("build_info", "gauge"),
     ("claims_unguarded", "gauge"),
     ("clock_skew_seconds", "gauge"),
     ("grant_renewals", "counter"),
