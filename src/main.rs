@@ -20,7 +20,7 @@ use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::operator::Operator;
 use meta_channel_operator::server::{self, Readiness};
 use meta_channel_operator::settings::{Cli, Command, CrdsSettings, GatewaySettings, GraphSettings, RunSettings};
-use meta_channel_operator::{api, core_dumps, install_crypto_provider, telemetry};
+use meta_channel_operator::{api, build_info, core_dumps, install_crypto_provider, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -55,9 +55,9 @@ fn serve(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()>
 }
 
 async fn run(settings: RunSettings) -> anyhow::Result<()> {
-    telemetry::init(settings.common.log_format, &settings.common.log_filter)?;
-    settings.graph.validate()?;
+    settings.validate()?;
     let candidate = settings.candidate()?;
+    telemetry::init(settings.common.log_format, &settings.common.log_filter)?;
     let (metrics, ready, shutdown) = (Metrics::default(), Readiness::default(), on_signal()?);
     metrics.uses_test_graph(settings.graph.is_test_graph());
     let listener = server::bind(settings.metrics_addr)?;
@@ -68,7 +68,8 @@ async fn run(settings: RunSettings) -> anyhow::Result<()> {
     let lease = settings.leader_elect.then_some(lease);
     let operator = operator(&settings, client, lease, metrics.clone(), ready.clone(), shutdown.clone())?;
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = build_info::VERSION,
+        commit = build_info::COMMIT,
         instance = operator.instance,
         namespaces = settings.common.shown_scopes(),
         graph_url = operator.policy.graph_url,
@@ -135,7 +136,7 @@ fn operator(
         inbox_namespace: settings.inbox_namespace.clone(),
         keyring: settings.keyring.clone(),
         graph_url: settings.graph.graph_url.trim_end_matches('/').to_owned(),
-        gateway_url: settings.gateway_url.clone(),
+        gateway_url: settings.gateway_base(),
         channel_period: settings.probe_period,
         token_period: settings.token_probe_period,
         app_period: settings.app_probe_period,
@@ -164,15 +165,15 @@ fn operator(
 fn graph(settings: &GraphSettings, metrics: &Metrics) -> anyhow::Result<GraphClient> {
     let mut options = GraphOptions::new(&settings.graph_url).context("--graph-url")?;
     options.timeout = settings.graph_timeout;
-    if let Some(proxy) = settings.graph_proxy_url.as_deref().filter(|it| !it.is_empty()) {
+    if let Some(proxy) = settings.proxy() {
         options = options.through(proxy).context("--graph-proxy-url")?;
     }
     Ok(GraphClient::new(options, Arc::new(metrics.clone()))?)
 }
 
 async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
-    telemetry::init(settings.common.log_format, &settings.common.log_filter)?;
     settings.validate()?;
+    telemetry::init(settings.common.log_format, &settings.common.log_filter)?;
     // What it was told stays true: if it were not ready, every event of Meta's would be lost while the API server is silent.
     let patience = Patience { server: Duration::MAX, ..Patience::default() };
     let (metrics, ready) = (Metrics::with(WatchHealth::new(patience)), Readiness::default());
@@ -183,14 +184,14 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
     let public = server::bind(settings.listen_addr)?;
     let Some((client, _)) = connect(&shutdown).await? else { return Ok(()) };
     let namespaces = settings.common.shown_scopes();
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces, "starting the gateway");
+    tracing::info!(version = build_info::VERSION, commit = build_info::COMMIT, namespaces, "starting the gateway");
     let gateway = Gateway {
         client,
         graph: graph(&settings.graph, &metrics)?,
         clock: Clock::System,
         scopes: settings.common.scopes(),
         max_objects: settings.common.max_objects(),
-        login_url: settings.login_url.parse().context("--login-url")?,
+        login_url: settings.login()?,
         inbox_namespace: settings.inbox_namespace,
         keyring: settings.keyring,
         trusted_proxies: settings.trusted_proxies,
@@ -203,13 +204,18 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What to do where there is neither a ServiceAccount nor a kubeconfig.
+const NO_ACCESS: &str =
+    "no access to a Kubernetes API server; run this program in a Pod, or set KUBECONFIG to the path of a kubeconfig";
+
 /// How long the API server may take for its first answer.
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
 
 /// A client of the Kubernetes API and what it was made from, once that answered; `None` if the shutdown came first. Without an API server nothing
 /// can be done, and a process that ends says so louder than one that waits.
 async fn connect(shutdown: &CancellationToken) -> anyhow::Result<Option<(Client, kube::Config)>> {
-    let mut config = kube::Config::infer().await.context("no access to a Kubernetes API server")?;
+    // Its text has that of its causes already.
+    let mut config = kube::Config::infer().await.map_err(|error| anyhow::anyhow!("{NO_ACCESS}: {error}"))?;
     config.connect_timeout = Some(Duration::from_secs(5));
     // What the environment names is for the world outside. One that the kubeconfig names stays, and is refused below.
     if config.proxy_url.is_some() && config.proxy_url == proxy_of_environment() {
@@ -222,7 +228,11 @@ async fn connect(shutdown: &CancellationToken) -> anyhow::Result<Option<(Client,
         () = shutdown.cancelled() => return Ok(None),
     };
     let answer = answer.unwrap_or_else(|late| Err(kube::Error::Service(late.into())));
-    answer.with_context(|| format!("no usable answer from the Kubernetes API server at {url}"))?;
+    answer.with_context(|| {
+        format!(
+            "no usable answer from the Kubernetes API server at {url}; check that it runs and lets this account in, and that the kubeconfig names the right one"
+        )
+    })?;
     Ok(Some((client, config)))
 }
 

@@ -49,7 +49,7 @@ impl GraphOptions {
     /// # Errors
     /// If the text is not the plain URL of an HTTP server.
     pub fn new(base_url: &str) -> Result<Self, GraphSetupError> {
-        let base_url = plain(base_url).map_err(GraphSetupError::BaseUrl)?;
+        let base_url = plain_url(base_url).map_err(GraphSetupError::BaseUrl)?;
         Ok(Self { base_url, timeout: Duration::from_secs(10), max_body: 1024 * 1024, proxy: None })
     }
 
@@ -58,12 +58,15 @@ impl GraphOptions {
     /// # Errors
     /// If the text is not the plain URL of an HTTP server.
     pub fn through(self, proxy: &str) -> Result<Self, GraphSetupError> {
-        Ok(Self { proxy: Some(plain(proxy).map_err(GraphSetupError::Proxy)?), ..self })
+        Ok(Self { proxy: Some(plain_url(proxy).map_err(GraphSetupError::Proxy)?), ..self })
     }
 }
 
 /// The URL of an HTTP server, which holds no secret. Otherwise why it is none.
-fn plain(url: &str) -> Result<Url, &'static str> {
+///
+/// # Errors
+/// When it is another URL, or none.
+pub fn plain_url(url: &str) -> Result<Url, &'static str> {
     let url = Url::parse(url).map_err(|_| "it is not a URL")?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("its scheme is neither https nor http");

@@ -40,7 +40,7 @@ pub use answers::{
 };
 pub use batch::{PAGES_PER_BATCH, PageAnswers, PageRead};
 pub use calendar::Stage;
-pub use call::{CallObserver, GraphOptions, GraphSetupError};
+pub use call::{CallObserver, GraphOptions, GraphSetupError, plain_url};
 pub use client::GraphClient;
 pub use error::{GraphError, GraphFault};
 pub use error_codes::{Caller, Definite, classify, classify_fault, definite};
