@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::Args;
 use testkit::Progress;
+use testkit::sandbox::print;
 
 use self::report::Report;
 use crate::crowd::{By, Crowd};
@@ -49,8 +50,8 @@ pub async fn run(Arguments { program, channels }: Arguments) -> Result<()> {
         report.look(&operator, started.elapsed()).await;
         progress.say(&report.line());
     }
-    println!("{report}");
+    print(&format!("{report}\n"))?;
     let exit = operator.process.terminate(Duration::from_secs(30)).await?;
-    println!("ended {:?} after SIGTERM, {}", exit.after, exit.status);
+    print(&format!("ended {:?} after SIGTERM, {}\n", exit.after, exit.status))?;
     report.verdict()
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use testkit::Progress;
-use testkit::sandbox::{Fault, FaultEffect, FaultMatch};
+use testkit::sandbox::{Fault, FaultEffect, FaultMatch, print};
 
 use crate::compare;
 use crate::crowd::{By, Crowd};
@@ -62,14 +62,14 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     program.flags.extend([format!("--probe-period={}s", SWEEP.as_secs()), format!("--identity={IDENTITY}")]);
     record.figures = measure(&program, channels).await?;
     record.write(&out)?;
-    println!("{record}\n");
+    print(&format!("{record}\n\n"))?;
     let Some(before) = before else {
-        print!("{}", compare::alone(&record));
+        print(&compare::alone(&record))?;
         return Ok(());
     };
-    println!("before: {before}\n");
+    print(&format!("before: {before}\n\n"))?;
     let rows = compare::rows(&before, &record);
-    println!("{}", compare::table(&rows));
+    print(&format!("{}\n", compare::table(&rows)))?;
     compare::verdict(&rows)
 }
 
