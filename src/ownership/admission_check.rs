@@ -81,7 +81,7 @@ async fn blocked_by(ownership: &Ownership) -> Option<BlockedBy> {
         // Whoever had the turn before may have found out that there is no answer.
         if ownership.admission_check.blocked_by().is_none() && is_old(&asked_at) && !ask(ownership, &mut asked_at).await
         {
-            note(ownership, Some(BlockedBy::Unproven));
+            note(ownership, Found::Blocked(BlockedBy::Unproven));
         }
     }
     ownership.admission_check.blocked_by()
@@ -109,23 +109,30 @@ async fn ask(ownership: &Ownership, asked_at: &mut Option<Timestamp>) -> bool {
     false
 }
 
-fn note(ownership: &Ownership, found: Option<BlockedBy>) {
-    let before = ownership.admission_check.note(found.clone());
-    ownership.ctx.metrics.claims_unguarded(found == Some(BlockedBy::Unguarded));
-    if before == found {
+fn note(ownership: &Ownership, found: Found) {
+    let blocked = found.blocked();
+    let before = ownership.admission_check.note(blocked.cloned());
+    ownership.ctx.metrics.claims_unguarded(blocked == Some(&BlockedBy::Unguarded));
+    if before.as_ref() == blocked {
         return;
     }
     let namespace = &ownership.ctx.policy.claims_namespace;
     match found {
-        None => tracing::info!(namespace, "claims are protected; the operator may claim assets"),
-        Some(by @ BlockedBy::Unguarded) => {
+        Found::Protected => {
+            tracing::info!(namespace, policy = POLICY, "claims are protected; the operator may claim assets")
+        }
+        Found::Unrestricted => tracing::info!(
+            namespace,
+            "the operator may claim assets, since it may act for every namespace; whether a policy protects claims from others was not found out"
+        ),
+        Found::Blocked(by @ BlockedBy::Unguarded) => {
             tracing::warn!(
                 namespace,
                 "anyone with a Role there may claim pages for any namespace, so the operator claims none: install chart meta-channel-operator-admin with policies.enabled"
             );
             publish(ownership, &ClaimsBlocked { namespace: namespace.clone(), by });
         }
-        Some(by) => tracing::warn!(namespace, obstacle = ?by, "the operator cannot claim anything"),
+        Found::Blocked(by) => tracing::warn!(namespace, obstacle = ?by, "the operator cannot claim anything"),
     }
     wake_those_who_wait(ownership);
 }
@@ -139,11 +146,31 @@ fn publish(ownership: &Ownership, why: &ClaimsBlocked) {
     ownership.ctx.cluster.events.publish_soon("v1", "Namespace", &namespace, note);
 }
 
-/// What keeps the operator from claims, by what the API server says.
-async fn prove(ownership: &Ownership) -> Result<Option<BlockedBy>, Failure> {
+/// What was found of how claims are protected.
+#[derive(Clone, Debug, PartialEq)]
+enum Found {
+    /// The policy refuses claims for the namespaces of others.
+    Protected,
+    /// This operator may act for every namespace, so that no claim of its own is refused, and nothing shows what is refused to others.
+    Unrestricted,
+    /// This keeps the operator from claims.
+    Blocked(BlockedBy),
+}
+
+impl Found {
+    const fn blocked(&self) -> Option<&BlockedBy> {
+        match self {
+            Self::Protected | Self::Unrestricted => None,
+            Self::Blocked(by) => Some(by),
+        }
+    }
+}
+
+/// What the API server says of claims for the namespaces of others.
+async fn prove(ownership: &Ownership) -> Result<Found, Failure> {
     // Who may act for every namespace is refused nothing, and has nothing to prove.
     if may_act_everywhere(ownership).await? {
-        return Ok(None);
+        return Ok(Found::Unrestricted);
     }
     let wanted = Wanted {
         kind: AssetKind::FacebookPage,
@@ -161,39 +188,40 @@ async fn prove(ownership: &Ownership) -> Result<Option<BlockedBy>, Failure> {
     let answer = async { Ok(api(ownership).create(&trial, &claim).await.map(drop)) };
     match kubernetes(WHAT, answer).await? {
         Err(kube::Error::Api(status)) => match evaluate(&status, &ownership.ctx.policy.claims_namespace) {
-            Some(None) => may_take_another(ownership, &trial).await,
-            Some(by) => Ok(by),
+            Some(Found::Protected) => may_take_another(ownership, &trial).await,
+            Some(found) => Ok(found),
             None => Err(Failure::kubernetes(WHAT, &kube::Error::Api(status))),
         },
         Err(error) => Err(Failure::kubernetes(WHAT, &error)),
-        Ok(()) => Ok(Some(BlockedBy::Unguarded)),
+        Ok(()) => Ok(Found::Blocked(BlockedBy::Unguarded)),
     }
 }
 
 /// Whether a claim that exists could be given to a namespace of nobody, by whom claims for it are refused. Where there is none, or it
 /// was changed meanwhile, there is nothing to see.
-async fn may_take_another(ownership: &Ownership, trial: &PostParams) -> Result<Option<BlockedBy>, Failure> {
-    let Some(found) = ownership.ctx.cluster.stores.claims.find(|_| true) else { return Ok(None) };
+async fn may_take_another(ownership: &Ownership, trial: &PostParams) -> Result<Found, Failure> {
+    let Some(found) = ownership.ctx.cluster.stores.claims.find(|_| true) else { return Ok(Found::Protected) };
     let mut claim = AssetClaim::clone(&found);
     NOBODYS.clone_into(&mut claim.spec.holder.namespace);
     let answer = async { Ok(api(ownership).replace(&found.name_any(), trial, &claim).await.map(drop)) };
     let let_in = kubernetes(WHAT, answer).await?.is_ok();
-    Ok(let_in.then_some(BlockedBy::Unguarded))
+    Ok(if let_in { Found::Blocked(BlockedBy::Unguarded) } else { Found::Protected })
 }
 
 /// What a refusal of the trial says: `None` if it says nothing.
-fn evaluate(status: &Status, namespace: &str) -> Option<Option<BlockedBy>> {
+fn evaluate(status: &Status, namespace: &str) -> Option<Found> {
     let message = &status.message;
-    match status.code {
-        403 if message.contains(POLICY) => Some(None),
+    let by = match status.code {
+        403 if message.contains(POLICY) => return Some(Found::Protected),
         // A claim of that name was let in before, or claims are looked for in another namespace.
-        409 => Some(Some(BlockedBy::Unguarded)),
-        403 if message.contains(ELSEWHERE) => Some(Some(BlockedBy::Unguarded)),
-        403 if is_missing_right(status) => Some(Some(BlockedBy::Forbidden)),
-        404 => Some(Some(BlockedBy::NoNamespace)),
-        _ if message.contains(POLICY) => None,
-        _ => refused(status, namespace).map(Some),
-    }
+        409 => BlockedBy::Unguarded,
+        403 if message.contains(ELSEWHERE) => BlockedBy::Unguarded,
+        403 if is_missing_right(status) => BlockedBy::Forbidden,
+        404 => BlockedBy::NoNamespace,
+        _ if message.contains(POLICY) => return None,
+        _ => refused(status, namespace)?,
+    };
+    Some(Found::Blocked(by))
 }
 
 /// What else refuses claims, if it is not for want of an answer.
@@ -259,11 +287,11 @@ mod tests {
         let right = "User \"x\" cannot create resource \"assetclaims\" in API group \"metachannels.io\"";
         let naming = "ValidatingAdmissionPolicy 'naming.example.com'";
         let rows = [
-            (403, refused(POLICY), Some(None)),
-            (403, refused(ELSEWHERE), Some(Some(BlockedBy::Unguarded))),
-            (403, right.to_owned(), Some(Some(BlockedBy::Forbidden))),
-            (409, "already exists".to_owned(), Some(Some(BlockedBy::Unguarded))),
-            (404, "namespaces \"x\" not found".to_owned(), Some(Some(BlockedBy::NoNamespace))),
+            (403, refused(POLICY), Some(Found::Protected)),
+            (403, refused(ELSEWHERE), Some(Found::Blocked(BlockedBy::Unguarded))),
+            (403, right.to_owned(), Some(Found::Blocked(BlockedBy::Forbidden))),
+            (409, "already exists".to_owned(), Some(Found::Blocked(BlockedBy::Unguarded))),
+            (404, "namespaces \"x\" not found".to_owned(), Some(Found::Blocked(BlockedBy::NoNamespace))),
             (422, refused(POLICY), None),
             (500, refused(POLICY), None),
             (429, "too many requests".to_owned(), None),
@@ -274,7 +302,7 @@ mod tests {
         }
         for code in [403, 422] {
             let status = Status::failure(&refused(naming), "x").with_code(code);
-            let Some(Some(BlockedBy::Refused { seen, next_step })) = evaluate(&status, "claims") else {
+            let Some(Found::Blocked(BlockedBy::Refused { seen, next_step })) = evaluate(&status, "claims") else {
                 panic!("{status:?}")
             };
             assert!(seen.contains("naming.example.com denies it") && next_step.contains("that policy"), "{seen}");
