@@ -290,6 +290,5 @@ fn unread(case: &Case<'_>, type_: ConditionType, authorized: &Finding, claimed: 
 
 /// Nothing is known of what only a proven credential and the claim let the operator read.
 pub(super) fn not_read(case: &Case<'_>) -> Finding {
-    let seen = "It is read once the credential is verified and the page is claimed.";
-    case.found(Status::Unknown, Reason::AwaitingAuthorization, seen, "")
+    case.found(Status::Unknown, Reason::AwaitingAuthorization, "Waits for Authorized and Claimed.", "")
 }
