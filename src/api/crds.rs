@@ -39,3 +39,62 @@ fn default_status(crd: &mut CustomResourceDefinition, value: serde_json::Value) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::api::{CATEGORY, CATEGORY_OF_ALL};
+
+    /// What stands in a column, none of it short; an application is shown by its name at Meta, and elsewhere by that of its MetaApp.
+    fn shown(kind: &str, column: &str) -> &'static str {
+        match (kind, column) {
+            ("AssetClaim", "Namespace") => "meta-channels",
+            ("AssetClaim", "Name") => "facebook-page-2200000000000001",
+            ("MetaApp", "App") => "Acme Messaging",
+            (_, "Namespace" | "Claimed by" | "Transfer to") => "team-support",
+            (_, "Name" | "Holder") => "support-emea",
+            (_, "App" | "Grant") => "acme",
+            (_, "Page") => "Acme Support",
+            (_, "Connection") => "Disconnected",
+            (_, "Ready") => "Unknown",
+            (_, "Reason") => "AwaitingAuthorization",
+            (_, "Expires") => "2027-02-20T10:12:04Z",
+            (_, "Type") => "SYSTEM_USER",
+            (_, "State") => "CleanupPending",
+            (_, "On deletion") => "Disconnect",
+            (_, "Age") => "364d",
+            (_, "Pages" | "Channels" | "Connected" | "Expired" | "Disconnected") => "1000",
+            (_, "Page ID" | "App ID" | "Asset ID" | "Grantor") => "2200000000000001",
+            other => panic!("{other:?} is not known"),
+        }
+    }
+
+    #[test]
+    fn a_wide_table_of_any_kind_fits_160_columns_and_no_two_of_its_columns_have_one_name() {
+        for crd in crds() {
+            let kind = &crd.spec.names.kind;
+            let columns = crd.spec.versions[0].additional_printer_columns.as_ref().unwrap();
+            let names = ["Namespace", "Name"].into_iter().chain(columns.iter().map(|column| column.name.as_str()));
+            let names: Vec<_> = names.collect();
+            let mut different = names.clone();
+            different.sort_unstable();
+            different.dedup();
+            assert_eq!(different.len(), names.len(), "{kind}: {names:?}");
+            // kubectl leaves three blanks between columns.
+            let width: usize = names.iter().map(|name| name.len().max(shown(kind, name).len()) + 3).sum::<usize>() - 3;
+            assert!(width <= 160, "{kind} takes {width}: {names:?}");
+        }
+    }
+
+    #[test]
+    fn channels_are_of_the_category_of_channels_and_everything_is_of_that_of_all() {
+        for crd in crds() {
+            let names = crd.spec.names;
+            let mut expected = vec![CATEGORY_OF_ALL.to_owned()];
+            expected.extend(names.kind.ends_with("Channel").then(|| CATEGORY.to_owned()));
+            expected.sort();
+            assert_eq!(names.categories, Some(expected), "{}", names.kind);
+        }
+    }
+}

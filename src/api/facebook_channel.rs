@@ -20,6 +20,7 @@ use super::{DeletionPolicy, ManagementPolicy};
     plural = "facebookchannels",
     shortname = "fbc",
     category = "metachannels",
+    category = "metachannels-all",
     namespaced,
     status = "FacebookChannelStatus",
     derive = "PartialEq",
@@ -34,8 +35,6 @@ use super::{DeletionPolicy, ManagementPolicy};
     printcolumn(name = "Page ID", type_ = "string", json_path = ".spec.pageId", description = "Id of the page at Meta", priority = 1),
     printcolumn(name = "App", type_ = "string", json_path = ".spec.credentials.pageToken.appRef.name", description = "MetaApp that the page token belongs to", priority = 1),
     printcolumn(name = "Grant", type_ = "string", json_path = ".spec.credentials.grantRef.name", description = "MetaGrant that covers the page", priority = 1),
-    printcolumn(name = "Primary Receiver", type_ = "string", json_path = ".status.conditions[?(@.type==\"PrimaryReceiver\")].reason", description = "What is known of the default app of conversation routing", priority = 1),
-    printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint.kind", description = "Who handles the traffic", priority = 1),
     selectable = ".spec.pageId",
     selectable = ".status.connection"
 )]
@@ -61,7 +60,7 @@ pub struct FacebookChannelSpec {
     /// Requirement for the primary receiver, which is Meta's default app of conversation routing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary_receiver: Option<PrimaryReceiver>,
-    /// Who handles the traffic: exactly one of direct, external, bot and chat.
+    /// Who handles the traffic: exactly one of direct, external, bot and chat. This version forwards nothing: only direct becomes Ready.
     pub endpoint: Endpoint,
     /// The namespace to which the page is given. The operator unsubscribes the page as for connection Disconnected and then offers it to that namespace, where a FacebookChannel takes it over with its own credential. If the field is removed before that, the operator connects the page again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,7 +136,8 @@ pub struct PageTokenCredentials {
     pub app_ref: MetaAppReference,
 }
 
-/// Who handles the traffic of a channel: exactly one of the four.
+/// Who handles the traffic of a channel: exactly one of the four. Only direct becomes Ready: of the others the operator reports
+/// EndpointReady False, and events go to the application's own callback all the same.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[x_kube(validation = Rule::new("[has(self.direct), has(self.external), has(self.bot), has(self.chat)].filter(set, set).size() == 1")
     .message("set exactly one of endpoint.direct, endpoint.external, endpoint.bot and endpoint.chat"))]
@@ -145,13 +145,13 @@ pub struct Endpoint {
     /// The application's own callback handles the traffic; nothing is forwarded. Written as direct: {}.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct: Option<DirectEndpoint>,
-    /// A URL outside the cluster gets the traffic.
+    /// A URL outside the cluster is to get the traffic. Not forwarded yet: EndpointReady is False with ForwardingUnavailable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalEndpoint>,
-    /// A rule-based bot in the cluster gets the traffic.
+    /// A rule-based bot in the cluster is to get the traffic. Not forwarded yet: EndpointReady is False with ForwardingUnavailable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bot: Option<ServiceEndpoint>,
-    /// A chat inbox in the cluster gets the traffic.
+    /// A chat inbox in the cluster is to get the traffic. Not forwarded yet: EndpointReady is False with ForwardingUnavailable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat: Option<ServiceEndpoint>,
 }
@@ -163,7 +163,7 @@ pub struct DirectEndpoint {}
 /// A URL outside the cluster.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 pub struct ExternalEndpoint {
-    /// URL to which events are sent.
+    /// URL to which events are to be sent. Nothing is sent there yet.
     #[schemars(length(max = 1000))]
     #[x_kube(validation = Rule::new("self.startsWith('https://')").message("endpoint.external.url must start with https://"))]
     pub url: String,
@@ -173,7 +173,7 @@ pub struct ExternalEndpoint {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceEndpoint {
-    /// The Service, with port and path.
+    /// The Service that is to get the traffic, with port and path. Nothing is sent there yet.
     pub service_ref: ServiceReference,
 }
 
@@ -229,7 +229,7 @@ pub struct FacebookChannelStatus {
     /// What was seen of the primary receiver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary_receiver: Option<PrimaryReceiverStatus>,
-    /// Who handles the traffic.
+    /// Who is declared to handle the traffic; EndpointReady says whether that works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointStatus>,
     /// Name of the Secret with the published page token.

@@ -18,6 +18,7 @@ use super::{AllowedNamespaces, ManagementPolicy};
     kind = "MetaApp",
     plural = "metaapps",
     shortname = "mapp",
+    category = "metachannels-all",
     namespaced,
     status = "MetaAppStatus",
     derive = "PartialEq",
@@ -31,8 +32,7 @@ use super::{AllowedNamespaces, ManagementPolicy};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
     printcolumn(name = "Expired", type_ = "integer", json_path = ".status.channels.expired", description = "Channels whose authorization ended", priority = 1),
     printcolumn(name = "Disconnected", type_ = "integer", json_path = ".status.channels.disconnected", description = "Channels without a working link", priority = 1),
-    printcolumn(name = "App ID", type_ = "string", json_path = ".spec.appId", description = "Id of the application at Meta", priority = 1),
-    printcolumn(name = "Callback", type_ = "string", json_path = ".status.callbackUrl", description = "Callback URL of the webhook", priority = 1)
+    printcolumn(name = "App ID", type_ = "string", json_path = ".spec.appId", description = "Id of the application at Meta", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MetaAppSpec {

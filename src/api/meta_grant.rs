@@ -17,6 +17,7 @@ use super::references::{MetaAppReference, SecretReference};
     kind = "MetaGrant",
     plural = "metagrants",
     shortname = "mgrant",
+    category = "metachannels-all",
     namespaced,
     status = "MetaGrantStatus",
     derive = "PartialEq",

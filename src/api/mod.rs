@@ -53,6 +53,9 @@ pub const GROUP: &str = "metachannels.io";
 /// The category that `kubectl get metachannels` expands to: the channel kinds.
 pub const CATEGORY: &str = "metachannels";
 
+/// The category that `kubectl get metachannels-all` expands to: all kinds.
+pub const CATEGORY_OF_ALL: &str = "metachannels-all";
+
 /// Annotation that asks for a fresh check at Meta now; any new value counts, a timestamp is customary. The status repeats it in
 /// `lastHandledRequestedAt` once the check is done, as Flux does with `reconcile.fluxcd.io/requestedAt`.
 pub const REQUESTED_AT: &str = "metachannels.io/requested-at";

@@ -208,33 +208,24 @@ async fn channels_are_listed_selected_and_waited_for_with_kubectl() -> Result<()
     assert_eq!(rows[0], ["NAME", "PAGE", "CONNECTION", "READY", "REASON", "EXPIRES", "AGE"]);
     assert_eq!(rows[1][..5], ["shop", "Acme Shop", "Connected", "True", "ReconcileSucceeded"]);
     let wide = table(get(&["fbc", "outlet", "-o", "wide"]).await?);
-    assert_eq!(wide[0][7..], ["PAGE ID", "APP", "GRANT", "PRIMARY RECEIVER", "ENDPOINT"]);
-    assert!(
-        wide[1].ends_with(&[PAGE_C.into(), "acme".into(), "AwaitingAuthorization".into(), "Direct".into()]),
-        "{wide:?}"
-    );
+    assert_eq!(wide[0][7..], ["PAGE ID", "APP", "GRANT"]);
+    assert!(wide[1].ends_with(&[PAGE_C.into(), "acme".into()]), "{wide:?}");
     assert_eq!(wide[1][1..4], ["Expired", "False", "PasswordChanged"], "the page was never read: {wide:?}");
     let all = kubectl.text(&["get", "metachannels", "-A", "--no-headers"]).await?;
     assert!(all.lines().any(|line| line.contains(namespace.as_str()) && line.contains("shop")), "{all}");
     assert!(!all.contains("acme"), "only channels: {all}");
+    let all = kubectl.text(&["get", "metachannels-all", "-A", "-o", "name"]).await?;
+    for object in
+        ["facebookchannel.metachannels.io/shop", "metaapp.metachannels.io/acme", "assetclaim.metachannels.io/"]
+    {
+        assert!(all.contains(object), "no {object} in {all}");
+    }
     let apps = table(kubectl.text(&["-n", &env.platform, "get", "mapp", "-o", "wide"]).await?);
     assert_eq!(
         apps[0],
-        [
-            "NAME",
-            "APP",
-            "READY",
-            "REASON",
-            "CHANNELS",
-            "CONNECTED",
-            "AGE",
-            "EXPIRED",
-            "DISCONNECTED",
-            "APP ID",
-            "CALLBACK"
-        ]
+        ["NAME", "APP", "READY", "REASON", "CHANNELS", "CONNECTED", "AGE", "EXPIRED", "DISCONNECTED", "APP ID"]
     );
     let claims = table(kubectl.text(&["-n", &env.claims, "get", "mclaim"]).await?);
-    assert_eq!(claims[0], ["NAME", "ASSET", "ASSET ID", "NAMESPACE", "HOLDER", "STATE", "AGE"]);
+    assert_eq!(claims[0], ["NAME", "ASSET ID", "CLAIMED BY", "HOLDER", "STATE", "AGE"]);
     Ok(())
 }
