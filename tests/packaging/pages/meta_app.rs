@@ -12,7 +12,6 @@ use crate::support::terminal::Terminal;
 use crate::support::{Chart, helm_at};
 
 const SECRET: &str = "sandbox-app-secret-0000000000000000";
-const USER_TOKEN: &str = "EAAsandbox-user-00000000000000000000";
 
 /// A cluster with a release that has nothing to do yet.
 async fn installed(graph: &Sandbox) -> Result<ControlPlane> {
@@ -67,31 +66,4 @@ async fn an_application_goes_live_by_the_commands_of_the_page() -> Result<()> {
     })
     .await?;
     wait(&cluster, &operator, "Ready", "metaapp/acme", "platform").await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_token_of_a_page_is_fetched_by_the_commands_of_the_page() -> Result<()> {
-    let blocks = commands("docs/meta-app.md", "the_token_of_a_page_is_fetched_by_the_commands_of_the_page")?;
-    let [fetch, proof] = &blocks[..] else { panic!("other commands: {blocks:#?}") };
-    for requires_proof in [false, true] {
-        let mut seed = Seed::demo()?;
-        seed.apps[0].require_proof = requires_proof;
-        let graph = Sandbox::start(seed, Options::default()).await?;
-        let terminal = Terminal::new()?;
-        terminal.write("app-secret", SECRET)?;
-        terminal.write("short-user-token", USER_TOKEN)?;
-        let mut typed = fetch.replace("https://graph.facebook.com", &graph.url());
-        if requires_proof {
-            // What is to be added to the second call.
-            let (call, target) = (typed.rfind("--data-urlencode access_token@user-token"), " > pages.json");
-            let at = call.context("the second call")?;
-            let end = at + typed[at..].find(target).context("its file")?;
-            typed.insert_str(end, &format!(" \\\n{}", proof.trim_end()));
-        }
-        let printed = terminal.type_in(&typed)?;
-        ensure!(printed.contains("2200000000000001\tAcme Shop"), "{printed}");
-        let token = terminal.read("token")?;
-        ensure!(token.starts_with("EAA") && !token.ends_with('\n') && token != USER_TOKEN, "{token:?}");
-    }
-    Ok(())
 }

@@ -7,7 +7,6 @@ mod meta_app;
 mod parsed;
 mod removal;
 mod running;
-mod sandbox;
 
 use std::process::Command;
 
