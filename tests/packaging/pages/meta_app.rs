@@ -1,6 +1,6 @@
 //! docs/meta-app.md: from nothing to an application that is live.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use testkit::pages::commands;
 use testkit::sandbox::{Options, Sandbox, Seed};
 use testkit::{ControlPlane, wait_for};
