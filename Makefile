@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build image image-check release release-check release-push release-sign demo bench bench-leader test suites repeat clients browser control-plane generate generated doc-outputs lint tools
+.PHONY: help build image image-check release release-check release-push release-sign demo bench bench-leader test suites repeat clients browser control-plane generate generated doc-outputs lint tools test-matrix
 
 # Property tests try the same cases on every machine; PROPTEST_RNG_SEED=$RANDOM tries others.
 export PROPTEST_RNG_SEED ?= 1
@@ -74,6 +74,14 @@ test: ## Check everything, as CI does; what fails keeps nothing else from being 
 
 suites: ## Run the tests in Rust
 	cargo test --locked --workspace --no-fail-fast
+
+# The older minor versions of Kubernetes that there are modules of, and the current one.
+MINORS ?= $(sort $(patsubst hack/kubernetes-%/go.mod,%,$(wildcard hack/kubernetes-*/go.mod))) \
+  $(shell sed -n 's|^\tk8s.io/kubernetes v\([0-9]*\.[0-9]*\)\..*|\1|p' hack/control-plane/go.mod)
+
+test-matrix: ## Run tests on API servers of each supported minor version of Kubernetes (builds them once, takes minutes each); MINORS="1.32 1.36" chooses, RECORD=1 writes the outcome into docs/kubernetes-versions.md
+	$(BUILD)
+	@exec env CONTROL_PLANE="$(BIN)/control-plane" PAGE=$(if $(filter-out 0,$(RECORD)),docs/kubernetes-versions.md) hack/test-matrix.sh $(MINORS)
 
 repeat: ## Run the tests in tests/cluster N times beside LOAD busy loops (10 and 0 if not said), and say which failed how often
 	@exec hack/repeat.sh "$(or $(N),10)" "$(or $(LOAD),0)"

@@ -1,11 +1,13 @@
-//! The programs of the control plane: found, or built once from the Go module in `hack/control-plane`.
+//! The programs of the control plane: found, or built once from the Go module in `hack/control-plane`, or in part from that of
+//! an older Kubernetes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::go_module::{GoModule, read};
+use crate::go_module::GoModule;
+use crate::kubernetes::{self, MINOR, required};
 use crate::process::PROXY_VARIABLES;
 
 /// Where the Go modules are, and that of the control plane.
@@ -26,7 +28,8 @@ const PROGRAMS: [&str; 5] = [ETCD, KUBE_APISERVER, KUBECTL, HELM, KUBE_CONTROLLE
 
 /// Paths of the control plane's programs.
 ///
-/// etcd, kube-apiserver and kubectl come from `KUBEBUILDER_ASSETS` if that is set, and so does what else lies there.
+/// etcd, kube-apiserver and kubectl come from `KUBEBUILDER_ASSETS` if that is set, and so does what else lies there. The programs
+/// of Kubernetes are those of an older minor version if `KUBERNETES_MINOR` names one, such as 1.32; etcd and Helm stay the same.
 /// Everything else is built on first use, which takes minutes, into a cache that is keyed by the sources:
 /// `${META_CHANNEL_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/meta-channel-operator}/control-plane/<key>/`.
 ///
@@ -34,20 +37,28 @@ const PROGRAMS: [&str; 5] = [ETCD, KUBE_APISERVER, KUBECTL, HELM, KUBE_CONTROLLE
 #[derive(Debug, Clone)]
 pub struct Binaries {
     assets: Option<PathBuf>,
+    /// Of an older Kubernetes, each with the module that pins it.
+    older: Vec<(&'static str, GoModule)>,
     control_plane: GoModule,
 }
 
 impl Binaries {
     /// Reads the environment; builds nothing yet.
     pub fn locate() -> Result<Self> {
-        let assets = variable("KUBEBUILDER_ASSETS");
-        Self::new(assets, Path::new(CONTROL_PLANE), &cache_root()?)
+        let (assets, minor) = (variable("KUBEBUILDER_ASSETS"), variable(MINOR));
+        ensure!(assets.is_none() || minor.is_none(), "KUBEBUILDER_ASSETS and {MINOR} are both set; unset one of them");
+        let cache = cache_root()?;
+        let mut binaries = Self::new(assets, Path::new(CONTROL_PLANE), &cache)?;
+        if let Some(minor) = minor {
+            binaries.older = kubernetes::older(&minor.to_string_lossy(), Path::new(HACK), &cache)?;
+        }
+        Ok(binaries)
     }
 
     fn new(assets: Option<PathBuf>, source: &Path, cache: &Path) -> Result<Self> {
         let link_flags = link_flags(&source.join("go.mod"))?;
         let control_plane = GoModule::new(source, &cache.join("control-plane"), &PROGRAMS, link_flags)?;
-        Ok(Self { assets, control_plane })
+        Ok(Self { assets, older: Vec::new(), control_plane })
     }
 
     /// The storage.
@@ -87,7 +98,8 @@ impl Binaries {
                 assets.display()
             );
         }
-        self.control_plane.program(program).with_context(|| {
+        let older = self.older.iter().find(|(name, _)| *name == program).map(|(_, module)| module);
+        older.unwrap_or(&self.control_plane).program(program).with_context(|| {
             format!("without a Go toolchain, set KUBEBUILDER_ASSETS to a directory with {}", ENVTEST.join(", "))
         })
     }
@@ -223,33 +235,8 @@ fn cache_root() -> Result<PathBuf> {
 
 /// Makes the programs report the versions that `go.mod` requires, as upstream's release builds do.
 fn link_flags(go_mod: &Path) -> Result<String> {
-    let text = read(go_mod)?;
-    let required = |module: &str| {
-        text.lines()
-            .find_map(|line| line.trim().strip_prefix(module)?.strip_prefix(' '))
-            .with_context(|| format!("{} does not require {module}", go_mod.display()))
-    };
-    let kubernetes = required("k8s.io/kubernetes")?;
-    let helm = required("helm.sh/helm/v4")?;
-    let mut numbers = kubernetes.trim_start_matches('v').split('.');
-    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {
-        bail!("{kubernetes} is no version of k8s.io/kubernetes");
-    };
-
-    let mut flags = vec!["-s".to_owned(), "-w".to_owned()];
-    for package in ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"] {
-        for (name, value) in [
-            ("gitVersion", kubernetes),
-            ("gitMajor", major),
-            ("gitMinor", minor),
-            ("gitTreeState", "clean"),
-            ("gitCommit", ""),
-        ] {
-            flags.push(format!("-X={package}.{name}={value}"));
-        }
-    }
-    flags.push(format!("-X=helm.sh/helm/v4/internal/version.version={helm}"));
-    Ok(flags.join(" "))
+    let helm = required(go_mod, "helm.sh/helm/v4")?;
+    Ok(format!("{} -X=helm.sh/helm/v4/internal/version.version={helm}", kubernetes::link_flags(go_mod)?))
 }
 
 fn variable(name: &str) -> Option<PathBuf> {

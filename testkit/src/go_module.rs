@@ -39,8 +39,19 @@ impl GoModule {
 
     /// The module at `source`, which pins the version of a program of others: the package `import`, built with `tags`.
     pub(crate) fn pinning(source: &Path, cache: &Path, import: &'static str, tags: &'static str) -> Result<Self> {
-        let module = Self::new(source, cache, &[], format!("-s -w -tags={tags}"))?;
-        Ok(Self { link_flags: "-s -w".to_owned(), foreign: Some((import, tags)), ..module })
+        Self::pinning_linked(source, cache, import, tags, "-s -w")
+    }
+
+    /// The same for a program that the linker tells its version.
+    pub(crate) fn pinning_linked(
+        source: &Path,
+        cache: &Path,
+        import: &'static str,
+        tags: &'static str,
+        link_flags: &str,
+    ) -> Result<Self> {
+        let module = Self::new(source, cache, &[], format!("{link_flags} -tags={tags}"))?;
+        Ok(Self { link_flags: link_flags.to_owned(), foreign: Some((import, tags)), ..module })
     }
 
     /// The same for a program that has a part in C.

@@ -10,6 +10,7 @@ mod go_module;
 mod judges;
 mod kubeconfig;
 mod kubectl;
+mod kubernetes;
 pub mod layers;
 mod odd;
 pub mod pages;

@@ -84,6 +84,68 @@ fn every_part_is_run_and_told_of_whatever_becomes_of_the_others() {
     }
 }
 
+/// On 1.32 all is well, on 1.33 a test fails, on 1.34 none comes to run, and 1.35 cannot be built.
+const CARGO: &str = r#"#!/bin/sh
+case "$* $KUBERNETES_MINOR" in
+*--no-run*) ;;
+*" cluster "*) echo "test result: ok. 40 passed; 0 failed; 0 ignored; 0 measured; 300 filtered out; finished in 1.00s" ;;
+*" 1.33") printf 'test a::b ... FAILED\ntest result: FAILED. 6 passed; 1 failed; 1 ignored; 0 measured\n'; exit 101 ;;
+*" 1.34") ;;
+*) echo "test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured" ;;
+esac
+"#;
+
+/// The program that builds, and what it built.
+const CONTROL_PLANE: &str = r#"#!/bin/sh
+[ "$1" = --version ] && exec echo "Kubernetes v$KUBERNETES_MINOR.9"
+[ "$KUBERNETES_MINOR" != 1.35 ] && echo "$0"
+"#;
+
+/// What a table says of each version: its number, what ran of tests/cluster and of tests/packaging.
+fn outcomes(table: &str) -> Vec<[String; 3]> {
+    let rows = table.lines().filter(|line| line.starts_with("| 1."));
+    let cells = rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>());
+    cells.map(|cells| [cells[2].clone(), cells[4].clone(), cells[5].clone()]).collect()
+}
+
+#[test]
+fn each_kubernetes_is_tested_and_told_of_whatever_becomes_of_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    for (name, program) in [("cargo", CARGO), ("control-plane", CONTROL_PLANE)] {
+        fs::write(file(name), program).unwrap();
+        fs::set_permissions(file(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let row = |minor: &str| format!("| {minor} | old | old | old | old | old |\n");
+    fs::write(file("page"), format!("Text.\n{}", ["1.32", "1.33", "1.34", "1.35", "1.36"].map(row).concat())).unwrap();
+    let run = |minors: &[&str]| {
+        let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
+        let mut matrix = Command::new(script("test-matrix.sh"));
+        matrix.args(minors).env("PATH", path).env("LOGS", file("logs")).env("PAGE", file("page"));
+        let output = matrix.env("CONTROL_PLANE", file("control-plane")).output().unwrap();
+        (output.status.code(), output.stdout, String::from_utf8(output.stderr).unwrap())
+    };
+
+    let (code, table, errors) = run(&["1.32", "1.33", "1.34", "1.35"]);
+    let expected = [
+        ["1.32.9", "40 of 40", "7 of 7"],
+        ["1.33.9", "40 of 40", "6 of 7"],
+        ["1.34.9", "40 of 40", "none ran"],
+        ["not built", "-", "-"],
+    ];
+    assert_eq!(code, Some(1), "{errors}");
+    assert_eq!(outcomes(&String::from_utf8(table).unwrap()), expected);
+    assert_eq!(errors, "1.33: FAILED a::b\n");
+    let page = fs::read_to_string(file("page")).unwrap();
+    assert_eq!(outcomes(&page)[..4], expected);
+    assert!(page.starts_with("Text.\n") && page.ends_with(&row("1.36")), "{page}");
+    assert_eq!(fs::read_dir(file("logs")).unwrap().count(), 6);
+
+    assert_eq!(run(&["1.32"]).0, Some(0));
+    let (code, _, errors) = run(&["1.31"]);
+    assert!(code == Some(1) && errors.contains("no row of 1.31"), "{errors}");
+}
+
 #[test]
 fn a_test_that_fails_keeps_no_suite_from_being_run() {
     let mut make = Command::new("make");
