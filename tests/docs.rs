@@ -192,3 +192,32 @@ fn every_target_of_make_exists() {
     }
     assert!(known > 15, "{known}");
 }
+
+/// The version of Kubernetes that a Go module pins.
+fn kubernetes(module: &std::path::Path) -> Option<String> {
+    let text = std::fs::read_to_string(module.join("go.mod")).ok()?;
+    let required = text.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))?;
+    required.split(' ').next().map(str::to_owned)
+}
+
+/// A version that was never tested has dashes.
+#[test]
+fn the_page_of_kubernetes_has_a_row_for_every_version_that_can_be_tested_and_no_failure() {
+    let hack = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("hack");
+    let modules = hack.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path());
+    let pinned: BTreeSet<_> = modules.filter_map(|module| kubernetes(&module)).collect();
+    assert!(pinned.len() > 1, "{pinned:?}");
+
+    let rows = include_str!("../docs/kubernetes-versions.md").lines().filter(|line| line.starts_with("| 1."));
+    let rows: Vec<Vec<_>> = rows.map(|row| row.split('|').map(str::trim).collect()).collect();
+    let told: BTreeSet<_> = rows.iter().map(|row| row[2].to_owned()).collect();
+    assert_eq!(told, pinned);
+    for row in rows {
+        assert!(row[2].starts_with(&format!("{}.", row[1])), "{row:?}");
+        let tested = row[3] != "-";
+        for count in &row[4..6] {
+            let all_passed = count.split_once(" of ").is_some_and(|(passed, all)| passed == all && passed != "0");
+            assert_eq!((all_passed, *count == "-"), (tested, !tested), "{row:?}");
+        }
+    }
+}
