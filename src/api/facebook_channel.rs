@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::{conditions_schema, time_schema};
+use super::inbound::InboundStatus;
 use super::primary_receiver::{PrimaryReceiver, PrimaryReceiverStatus};
 use super::references::{MetaAppReference, MetaGrantReference, SecretKeyReference};
 use super::{DeletionPolicy, ManagementPolicy};
@@ -229,6 +230,9 @@ pub struct FacebookChannelStatus {
     /// What was seen of the primary receiver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary_receiver: Option<PrimaryReceiverStatus>,
+    /// What the page's events show of the primary receiver, as the gateway writes it; absent where no gateway receives them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbound: Option<InboundStatus>,
     /// Who is declared to handle the traffic; EndpointReady says whether that works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointStatus>,

@@ -9,6 +9,7 @@ mod asset_claim;
 pub mod conditions;
 mod crds;
 mod facebook_channel;
+mod inbound;
 pub mod inbox;
 pub mod keyring;
 mod kinds;
@@ -33,6 +34,7 @@ pub use facebook_channel::{
     DirectEndpoint, Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, FacebookChannel, FacebookChannelSpec,
     FacebookChannelStatus, PageTokenCredentials, ServiceEndpoint, ServiceReference,
 };
+pub use inbound::{InboundEvidence, InboundStatus};
 pub use management_policy::ManagementPolicy;
 pub use meta_app::{
     AppPermissionStatus, AppSubscriptionStatus, Audience, ChannelCounts, MetaApp, MetaAppSpec, MetaAppStatus,

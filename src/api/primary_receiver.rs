@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::time_schema;
+use super::inbound::InboundEvidence;
 
 /// What a channel demands of the primary receiver. Meta calls it the default app of conversation routing; a person sets
 /// it in the page's settings, and no call at Meta can.
@@ -66,4 +67,36 @@ pub enum ReceiverEvidence {
     InboxOwnsThreads,
     /// Conversation routing is off for the page.
     RoutingOff,
+    /// Messages of people come to our application while conversation routing is on.
+    MessagesReceived,
+    /// Messages of people come on standby only.
+    StandbyOnly,
+    /// Messages of people come on standby only, and staff answers in the page's inbox.
+    InboxAnswers,
+    /// Meta told that our application was made the primary receiver.
+    PrimaryReceiverRole,
+    /// Meta told that our application was made a secondary receiver.
+    SecondaryReceiverRole,
+}
+
+impl ReceiverEvidence {
+    /// Whether events of the page show it, and not what was read of its threads.
+    pub const fn is_of_events(self) -> bool {
+        use ReceiverEvidence::{
+            InboxAnswers, MessagesReceived, PrimaryReceiverRole, SecondaryReceiverRole, StandbyOnly,
+        };
+        matches!(self, MessagesReceived | StandbyOnly | InboxAnswers | PrimaryReceiverRole | SecondaryReceiverRole)
+    }
+}
+
+impl From<InboundEvidence> for ReceiverEvidence {
+    fn from(evidence: InboundEvidence) -> Self {
+        match evidence {
+            InboundEvidence::MessagesReceived => Self::MessagesReceived,
+            InboundEvidence::StandbyOnly => Self::StandbyOnly,
+            InboundEvidence::InboxAnswers => Self::InboxAnswers,
+            InboundEvidence::PrimaryReceiverRole => Self::PrimaryReceiverRole,
+            InboundEvidence::SecondaryReceiverRole => Self::SecondaryReceiverRole,
+        }
+    }
 }

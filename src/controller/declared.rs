@@ -32,6 +32,11 @@ where
     /// Hears that an object is new, or that its declaration changed or a check was asked for; its pass comes in any case.
     fn changed(&self, _object: &Self::Object) {}
 
+    /// A digest of what another process of ours writes into an object's status, as far as a pass depends on it.
+    fn heard(&self, _object: &Self::Object) -> u64 {
+        0
+    }
+
     /// A digest of what others see of an object; `None` if they see nothing.
     fn outside(&self, _key: &Key, _object: &Self::Object) -> Option<u64> {
         None

@@ -20,10 +20,14 @@ pub fn review<K: Reconciler>(kind: &K, object: &K::Object) {
     let Some(before) = kind.stored(&key).filter(|before| before.uid() == object.uid()) else { return };
     kind.ctx().compare(Some(before.meta()), object.meta());
     let (shown, known) = (K::status(object), K::status(&before));
+    if shown == known {
+        return;
+    }
+    let (shown, known) = (shown.map(K::own_part), known.map(K::own_part));
     if shown != known {
         let version = version(object.meta()).unwrap_or_default();
         let uid = Uid::of(object);
-        kind.states().shows(&key, &uid, version, shown, known);
+        kind.states().shows(&key, &uid, version, shown.as_deref(), known.as_deref());
     }
 }
 

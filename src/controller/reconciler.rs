@@ -1,5 +1,6 @@
 //! A kind, from the point of view of the controller.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,6 +88,16 @@ pub trait Reconciler: Send + Sync + 'static {
 
     /// The same object with another status.
     fn with_status(object: &Self::Object, status: Self::Status) -> Self::Object;
+
+    /// What of a status the operator writes itself. The rest another process of ours writes: a change there is nobody's interference.
+    fn own_part(status: &Self::Status) -> Cow<'_, Self::Status> {
+        Cow::Borrowed(status)
+    }
+
+    /// A status as it is written over that of this object: with the part that is not the operator's own, as it is stored.
+    fn with_other_part<'a>(_object: &Self::Object, status: &'a Self::Status) -> Cow<'a, Self::Status> {
+        Cow::Borrowed(status)
+    }
 
     fn conditions(status: &Self::Status) -> &[Condition];
 

@@ -2,6 +2,7 @@
 
 use kube::ResourceExt;
 
+use super::inbound;
 use super::state::FacebookChannels;
 use crate::api::FacebookChannel;
 use crate::base::key::{Key, KindName};
@@ -14,6 +15,10 @@ use crate::meta_grant::dependents;
 impl Declared for FacebookChannels {
     fn objects(&self) -> &Objects<FacebookChannel> {
         &self.ctx.cluster.stores.channels
+    }
+
+    fn heard(&self, channel: &FacebookChannel) -> u64 {
+        digest(&inbound::input(channel))
     }
 
     fn outside(&self, _: &Key, channel: &FacebookChannel) -> Option<u64> {

@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod decide;
 mod declared;
 pub mod disconnected;
+pub mod inbound;
 mod lenders;
 pub mod model;
 pub mod observe;
@@ -19,6 +20,7 @@ pub mod threads;
 pub mod token_check_schedule;
 pub mod token_witness;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -64,6 +66,24 @@ impl Reconciler for FacebookChannels {
 
     fn with_status(object: &FacebookChannel, status: FacebookChannelStatus) -> FacebookChannel {
         FacebookChannel { status: Some(status), ..object.clone() }
+    }
+
+    fn own_part(status: &FacebookChannelStatus) -> Cow<'_, FacebookChannelStatus> {
+        match status.inbound {
+            None => Cow::Borrowed(status),
+            Some(_) => Cow::Owned(FacebookChannelStatus { inbound: None, ..status.clone() }),
+        }
+    }
+
+    fn with_other_part<'a>(
+        channel: &FacebookChannel,
+        status: &'a FacebookChannelStatus,
+    ) -> Cow<'a, FacebookChannelStatus> {
+        let inbound = inbound::kept(channel, status.claim_name.as_ref());
+        match status.inbound == inbound {
+            true => Cow::Borrowed(status),
+            false => Cow::Owned(FacebookChannelStatus { inbound, ..status.clone() }),
+        }
     }
 
     fn conditions(status: &FacebookChannelStatus) -> &[Condition] {

@@ -7,7 +7,7 @@ use super::policy::{grant, token};
 use super::prefetched::PageNews;
 use super::rate_limits::Restraint;
 use super::state::FacebookChannels;
-use super::{disconnected, previous_app, publication, threads, token_check_schedule, token_witness};
+use super::{disconnected, inbound, previous_app, publication, threads, token_check_schedule, token_witness};
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::{
@@ -93,8 +93,12 @@ pub async fn survey(
         .add("former", &former)
         .add("publication", publication.is_in_the_way(channel))
         .add("gateway", &channels.ctx.policy.gateway_url)
-        .add("graph", &channels.ctx.policy.graph_url)
-        .finish();
+        .add("graph", &channels.ctx.policy.graph_url);
+    let inputs = match inbound::input(channel) {
+        Some(heard) => inputs.add("inbound", heard),
+        None => inputs,
+    };
+    let inputs = inputs.finish();
     let paused = channel.spec.management_policy == ManagementPolicy::Pause;
     let clock_doubted = channels.ctx.limits.clock_skew.is_doubted(&channels.ctx.clock);
     let news = grant::is_news(channel, &app, &seen_token, &pass.previous, (!clock_doubted).then_some(pass.now));

@@ -14,6 +14,9 @@ use super::token::{AppCredentials, Token};
 use super::version::Version;
 use crate::base::ids::{AppId, PageId};
 
+/// Id of the page's own inbox, which is an application too.
+pub const PAGE_INBOX: &str = "263902037430900";
+
 /// A conversation of a page, without what was said and without names.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Conversation {

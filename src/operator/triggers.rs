@@ -77,7 +77,7 @@ impl Triggers {
         let key = Key::of(object);
         let uid = Uid::of(object);
         kind.states().shown(&key, &uid, version(object.meta()).unwrap_or_default());
-        let own = Own { inputs: Some(inputs(object)), mark: departed::mark(uid.as_str()) };
+        let own = Own { inputs: Some(inputs(kind, object)), mark: departed::mark(uid.as_str()) };
         let before = self.own.insert(key.clone(), own);
         if let Some(before) = before.filter(|before| before.mark != own.mark) {
             // Made anew while the watch was interrupted.
@@ -177,6 +177,7 @@ fn forget(ownership: &Ownership, kind: KindName, key: &Key) -> bool {
     !dependencies.is_empty()
 }
 
-fn inputs<K: Resource>(object: &K) -> u64 {
-    digest(&(object.uid(), object.meta().generation, object.annotations().get(REQUESTED_AT)))
+fn inputs<K: Declared>(kind: &K, object: &K::Object) -> u64 {
+    let requested_at = object.annotations().get(REQUESTED_AT);
+    digest(&(object.uid(), object.meta().generation, requested_at, kind.heard(object)))
 }

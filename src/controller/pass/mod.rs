@@ -245,15 +245,15 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         object: &K::Object,
         status: S,
     ) -> Result<Next, Failure> {
-        if status != self.previous || self.owes(&status) {
+        if status != self.previous || self.owes::<K>(&status) {
             self.write(kind, object, &status).await?;
         }
         Ok(self.unchanged(kind))
     }
 
     /// Whether what is stored is not what was decided last: someone else wrote it, or ours was refused.
-    fn owes(&self, status: &S) -> bool {
-        self.memory.unwritten.is_some() || self.memory.own.is_to_be_repaired(status)
+    fn owes<K: Reconciler<Status = S>>(&self, status: &S) -> bool {
+        self.memory.unwritten.is_some() || self.memory.own.is_to_be_repaired(K::own_part(status).as_ref())
     }
 
     /// Ends a pass: writes the status if it differs, publishes Events, and says when to act again.
@@ -271,7 +271,7 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         let repair = self.repair::<K>(&report);
         let changed = report.status != self.previous;
         let put_off = self.puts_off::<K>(&report.status);
-        if self.owes(&report.status) || changed && !put_off {
+        if self.owes::<K>(&report.status) || changed && !put_off {
             self.memory.words_due = None;
             self.write(kind, object, &report.status).await?;
             if changed {

@@ -47,7 +47,9 @@ impl<S: Clone + Default + PartialEq + Serialize> Pass<S> {
         if !ctx.cluster.is_ours(&self.key.namespace) {
             return Err(Failure::NotOurs);
         }
-        kind.states().writes(&self.key, &self.uid, status, self.now);
+        let status = K::with_other_part(object, status);
+        let status = status.as_ref();
+        kind.states().writes(&self.key, &self.uid, K::own_part(status).as_ref(), self.now);
         match status_of::<K>(ctx, object).write(status).await {
             Ok(written) => {
                 ctx.metrics.status_written(K::NAME);

@@ -1,16 +1,18 @@
-//! Whether our application is the primary receiver: by what the threads show, by a person's word, and by the requirement of the
-//! channel.
+//! Whether our application is the primary receiver: by what the threads show, by what the gateway heard, by a person's word, and by
+//! the requirement of the channel.
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::case::Case;
 use super::page::not_read;
 use crate::api::conditions::{ConditionType, Finding, Status, find, has_reason};
-use crate::api::{Attestation, PrimaryReceiverStatus, Reason, ReceiverEvidence, ReceiverRequirement};
+use crate::api::{
+    Attestation, InboundEvidence, InboundStatus, PrimaryReceiverStatus, Reason, ReceiverEvidence, ReceiverRequirement,
+};
 use crate::base::ids::AppId;
 use crate::facebook_channel::model::AppSeen;
 use crate::facebook_channel::threads::ACTIVE;
-use crate::graph::Thread;
+use crate::graph::{PAGE_INBOX, Thread};
 use crate::meta_app::token_check::blames_the_app;
 use crate::ownership::ClaimSeen;
 
@@ -18,9 +20,6 @@ use crate::ownership::ClaimSeen;
 const EVIDENCE_LIVES: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How often the time of evidence is refreshed that stays the same.
 const REFRESHED: SignedDuration = SignedDuration::from_hours(24);
-/// The page's own inbox is an application too.
-const PAGE_INBOX: &str = "263902037430900";
-
 /// What the threads tell, if anything.
 pub(super) fn measure(threads: &[Thread], app_id: &AppId, now: Timestamp) -> Option<ReceiverEvidence> {
     let active = |at: Timestamp| now.duration_since(at) < ACTIVE;
@@ -52,28 +51,54 @@ pub(super) fn measure(threads: &[Thread], app_id: &AppId, now: Timestamp) -> Opt
     }
 }
 
-/// What is known: what was seen in this pass, else what was seen before and still counts.
+/// What is known: of what was read in this pass or before, and of what the gateway heard, the newest that still counts.
 pub(super) fn evidence(case: &Case<'_>) -> Option<PrimaryReceiverStatus> {
     if requirement(case) == ReceiverRequirement::Ignored {
         return None;
     }
-    let now = case.now;
-    let before = case.previous.primary_receiver.clone();
-    let before = before.filter(|it| now.duration_since(it.observed_at) < EVIDENCE_LIVES);
+    let before = case.previous.primary_receiver.clone().filter(|it| counts(case, it.observed_at));
     let AppSeen::Found { app_id, .. } = &case.seen.app else { return before };
+    let heard = heard(case, app_id, before.as_ref());
+    // What was heard before is in what the gateway wrote, or was corrected there.
+    let read = before.filter(|it| !it.evidence.is_of_events());
+    let known = heard.into_iter().chain(read).max_by_key(|it| it.observed_at);
     let threads = case.seen.asked.threads.as_ref().and_then(|it| it.as_ref().ok());
-    let Some(evidence) = threads.and_then(|threads| measure(threads, app_id, now)) else { return before };
-    match before {
+    let Some(evidence) = threads.and_then(|threads| measure(threads, app_id, case.now)) else { return known };
+    match known {
         // A status that differs in its times only is not written, but once a day.
-        Some(before) if before.evidence == evidence && !is_old(case, &before) => Some(before),
-        _ => Some(PrimaryReceiverStatus { evidence, observed_at: now.round(Unit::Second).unwrap_or(now) }),
+        Some(known) if known.evidence == evidence && !is_old(case, &known) => Some(known),
+        _ => Some(PrimaryReceiverStatus { evidence, observed_at: case.now.round(Unit::Second).unwrap_or(case.now) }),
+    }
+}
+
+fn counts(case: &Case<'_>, observed_at: Timestamp) -> bool {
+    case.now.duration_since(observed_at) < EVIDENCE_LIVES
+}
+
+/// What the gateway heard about this application.
+fn heard(case: &Case<'_>, app_id: &AppId, before: Option<&PrimaryReceiverStatus>) -> Option<PrimaryReceiverStatus> {
+    let inbound = case.channel.status.as_ref()?.inbound.as_ref()?;
+    let claimed = matches!(case.seen.claim, ClaimSeen::Ours { .. } | ClaimSeen::Unavailable(_));
+    let tells = inbound.evidence != InboundEvidence::MessagesReceived || is_routed(case, before, inbound);
+    let valid = claimed && inbound.app_id == app_id.as_str() && counts(case, inbound.observed_at) && tells;
+    valid.then(|| PrimaryReceiverStatus { evidence: inbound.evidence.into(), observed_at: inbound.observed_at })
+}
+
+/// Whether conversation routing is known to be on. While it is off, every connected application gets all messages.
+fn is_routed(case: &Case<'_>, before: Option<&PrimaryReceiverStatus>, inbound: &InboundStatus) -> bool {
+    let standby = inbound.last_standby_time.filter(|at| counts(case, *at));
+    match before {
+        Some(PrimaryReceiverStatus { evidence: ReceiverEvidence::RoutingOff, observed_at }) => {
+            standby.is_some_and(|at| at > *observed_at)
+        }
+        before => before.is_some() || standby.is_some(),
     }
 }
 
 /// Whether evidence that stays the same is worth a new time: once a day, and when a person's word lies between.
-fn is_old(case: &Case<'_>, before: &PrimaryReceiverStatus) -> bool {
-    let word = attested(case).is_some_and(|word| before.observed_at < word.at);
-    word || case.now.duration_since(before.observed_at) >= REFRESHED
+fn is_old(case: &Case<'_>, known: &PrimaryReceiverStatus) -> bool {
+    let word = attested(case).is_some_and(|word| known.observed_at < word.at);
+    word || case.now.duration_since(known.observed_at) >= REFRESHED
 }
 
 /// The word of a person, unless it is of a time to come.
@@ -131,6 +156,32 @@ fn measured(case: &Case<'_>, evidence: ReceiverEvidence) -> Finding {
             let seen = "Our application owns the recently active threads.";
             case.found(Status::True, Reason::DefaultApp, seen, "")
         }
+        ReceiverEvidence::MessagesReceived => {
+            let seen = "Messages of people come to our application while conversation routing is on.";
+            case.found(Status::True, Reason::DefaultApp, seen, "")
+        }
+        ReceiverEvidence::PrimaryReceiverRole => {
+            let seen = "Meta told that our application was made the primary receiver of the page.";
+            case.found(Status::True, Reason::DefaultApp, seen, "")
+        }
+        ReceiverEvidence::StandbyOnly => case.found(
+            Status::False,
+            Reason::AnotherAppControls,
+            "Messages of people come to our application on standby only: another application owns their threads.",
+            set,
+        ),
+        ReceiverEvidence::SecondaryReceiverRole => case.found(
+            Status::False,
+            Reason::AnotherAppControls,
+            "Meta told that our application was made a secondary receiver of the page.",
+            set,
+        ),
+        ReceiverEvidence::InboxAnswers => case.found(
+            Status::False,
+            Reason::HandedToInbox,
+            "Messages of people come to our application on standby only, and staff members answer in the page's inbox.",
+            "",
+        ),
         ReceiverEvidence::OwnersHidden => case.found(
             Status::False,
             Reason::AnotherAppControls,

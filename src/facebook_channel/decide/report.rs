@@ -14,6 +14,7 @@ use crate::base::clock::Moment;
 use crate::cluster::events::{Note, on_transition};
 use crate::controller::pass::Report;
 use crate::controller::requests;
+use crate::facebook_channel::inbound;
 use crate::facebook_channel::model::AppSeen;
 use crate::limits::answer::{Refusal, class};
 use crate::limits::circuit_breaker::Reachability;
@@ -55,6 +56,11 @@ impl Case<'_> {
         notes.extend(previous_app::note(self));
         let restricted_since = restriction::since(self, &findings.page_usable).filter(|_| findings.parting.is_none());
         let inputs = Some(self.seen.inputs.clone());
+        let claim_name = match &self.seen.claim {
+            // A claim that cannot be read is still held, and who holds one is not deleted by mistake.
+            ClaimSeen::Unavailable(_) => self.previous.claim_name.clone(),
+            _ => (findings.claimed.status == Status::True).then(|| AssetClaim::page_name(&self.channel.spec.page_id)),
+        };
         let status = FacebookChannelStatus {
             observed_generation: self.generation,
             conditions: assemble(&self.previous.conditions, &state.findings, self.now),
@@ -68,13 +74,8 @@ impl Case<'_> {
             primary_receiver,
             endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
             published_secret_name: publication::secret_name(self, findings),
-            claim_name: match &self.seen.claim {
-                // A claim that cannot be read is still held, and who holds one is not deleted by mistake.
-                ClaimSeen::Unavailable(_) => self.previous.claim_name.clone(),
-                _ => {
-                    (findings.claimed.status == Status::True).then(|| AssetClaim::page_name(&self.channel.spec.page_id))
-                }
-            },
+            inbound: inbound::kept(self.channel, claim_name.as_ref()),
+            claim_name,
             next_step: state.next_step,
             last_handled_requested_at: self.handled(class, &refusals),
             // Kept while nothing new was learned, so that an outage does not rewrite every status.

@@ -209,3 +209,108 @@ fn what_cannot_be_read_is_not_called_unverifiable_and_silence_changes_neither_wo
     let seen = scene("NotContradicted", vec![ours()]).decide();
     dead().after(&seen).decide().shows(&[(Receiver, "True/DefaultApp")]);
 }
+
+/// What the gateway wrote an hour ago, or so many hours earlier.
+fn inbound(evidence: &str, hours: i64, standby: Option<i64>) -> serde_json::Value {
+    let before = |hours: i64| (now() - SignedDuration::from_hours(hours)).to_string();
+    json!({"appId": APP, "evidence": evidence, "observedAt": before(hours), "lastStandbyTime": standby.map(before)})
+}
+
+fn heard(requirement: &str, threads: Vec<Thread>, inbound: serde_json::Value) -> Scene {
+    let mut scene = scene(requirement, threads);
+    let status = json!({"claimName": format!("facebook-page-{PAGE}"), "inbound": inbound});
+    scene.channel.status = Some(serde_json::from_value(status).unwrap());
+    scene
+}
+
+#[test]
+fn what_the_gateway_heard_tells_where_threads_do_not() {
+    let (unknown, ours, theirs) = ("Unknown/NotVerifiable", "True/DefaultApp", "False/AnotherAppControls");
+    let other_app = json!({"appId": OTHER_APP, "evidence": "StandbyOnly", "observedAt": now().to_string()});
+    let rows = [
+        ("messages, and who knows whether routing is on", inbound("MessagesReceived", 1, None), unknown),
+        ("messages while there is standby too", inbound("MessagesReceived", 1, Some(2)), ours),
+        ("messages, and standby long ago", inbound("MessagesReceived", 1, Some(200)), unknown),
+        ("standby only", inbound("StandbyOnly", 1, Some(1)), theirs),
+        ("staff answers", inbound("InboxAnswers", 1, Some(1)), "False/HandedToInbox"),
+        ("made primary", inbound("PrimaryReceiverRole", 1, None), ours),
+        ("made secondary", inbound("SecondaryReceiverRole", 1, None), theirs),
+        ("long ago", inbound("SecondaryReceiverRole", 200, None), unknown),
+        ("about another application", other_app, unknown),
+    ];
+    for (name, inbound, expected) in rows {
+        let outcome = heard("NotContradicted", vec![], inbound.clone()).decide();
+        assert_eq!(outcome.of(Receiver), expected, "{name}");
+        assert_eq!(outcome.status().inbound, serde_json::from_value(inbound).unwrap(), "{name}: it stays");
+        let ignored = heard("Ignored", vec![], inbound_of(&outcome)).decide();
+        ignored.shows(&[(Receiver, "Unknown/NotRequired"), (Ready, "True/ReconcileSucceeded")]);
+    }
+    let cut = heard("NotContradicted", vec![], inbound("StandbyOnly", 1, Some(1))).decide();
+    cut.shows(&[(Disconnected, "True/NotPrimaryReceiver"), (Ready, "False/NotPrimaryReceiver")]);
+    cut.no_mutation();
+    let verified = heard("Verified", vec![], inbound("PrimaryReceiverRole", 1, None)).decide();
+    verified.shows(&[(Ready, "True/ReconcileSucceeded")]);
+}
+
+fn inbound_of(outcome: &Outcome) -> serde_json::Value {
+    serde_json::to_value(&outcome.status().inbound).unwrap()
+}
+
+#[test]
+fn of_threads_and_what_the_gateway_heard_the_newer_counts() {
+    let hours = |hours: i64| now() + SignedDuration::from_hours(hours);
+    let (ours_, theirs) = ("True/DefaultApp", "False/AnotherAppControls");
+    let rows = [
+        ("standby after the threads", vec![ours()], inbound("StandbyOnly", -1, Some(-1)), theirs),
+        ("standby before", vec![ours()], inbound("StandbyOnly", 1, Some(1)), ours_),
+        ("a role after them", vec![hidden()], inbound("PrimaryReceiverRole", -1, None), ours_),
+        ("messages after them", vec![hidden()], inbound("MessagesReceived", -1, None), ours_),
+        ("messages, routing is off", vec![unrouted()], inbound("MessagesReceived", -1, None), "False/NoDefaultApp"),
+        ("messages, routing came since", vec![unrouted()], inbound("MessagesReceived", -1, Some(-1)), ours_),
+    ];
+    for (name, threads, inbound, expected) in rows {
+        let read = scene("NotContradicted", threads).decide();
+        let next = |inbound: &serde_json::Value, threads: Vec<Thread>, at: i64, before: &Outcome| {
+            let mut next = heard("NotContradicted", threads, inbound.clone());
+            next.previous = before.status().clone();
+            next.now = hours(at);
+            next.decide()
+        };
+        let weighed = next(&inbound, vec![], 2, &read);
+        assert_eq!(weighed.of(Receiver), expected, "{name}");
+        // What is read next is newer again, and stays so when nothing is read.
+        let contrary = if expected == ours_ { hidden() } else { ours() };
+        let contrary = Thread { updated_at: Some(hours(2)), ..contrary };
+        let read = next(&inbound, vec![contrary], 3, &weighed);
+        let turned = if expected == ours_ { theirs } else { ours_ };
+        assert_eq!(read.of(Receiver), turned, "{name}");
+        assert_eq!(next(&inbound, vec![], 4, &read).of(Receiver), turned, "{name}");
+    }
+}
+
+#[test]
+fn what_the_gateway_corrects_counts_no_more_and_a_word_is_overruled_by_what_is_newer() {
+    let wrong = heard("NotContradicted", vec![], inbound("StandbyOnly", 1, Some(1))).decide();
+    let mut next = heard("NotContradicted", vec![], inbound("MessagesReceived", 2, Some(1)));
+    next.previous = wrong.status().clone();
+    next.decide().shows(&[(Receiver, "True/DefaultApp")]);
+    let word = |at: &str| {
+        let mut scene = heard("Verified", vec![], inbound("StandbyOnly", 1, Some(1)));
+        let attested = json!({"requirement": "Verified", "attested": {"by": "ops@acme", "at": at}});
+        scene.channel.spec.primary_receiver = demand(attested);
+        scene.decide()
+    };
+    word("2026-03-01T11:30:00Z").shows(&[(Receiver, "True/Attested")]);
+    word("2026-03-01T10:30:00Z").shows(&[(Receiver, "False/AnotherAppControls")]);
+}
+
+#[test]
+fn who_gives_up_the_page_keeps_nothing_of_what_the_gateway_heard() {
+    let mut lost = heard("NotContradicted", vec![], inbound("StandbyOnly", 1, Some(1)));
+    lost.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() };
+    let mut parted = heard("NotContradicted", vec![], inbound("StandbyOnly", 1, Some(1)));
+    parted.channel.spec.connection = crate::api::DeclaredConnection::Disconnected;
+    for scene in [lost, parted] {
+        assert_eq!(scene.decide().status().inbound, None);
+    }
+}
