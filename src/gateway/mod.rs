@@ -6,6 +6,7 @@
 
 mod body;
 mod challenge;
+mod events;
 mod isolation;
 mod keyring;
 mod memory_pool;
@@ -33,6 +34,7 @@ use crate::graph::GraphClient;
 use crate::metrics::Metrics;
 use crate::server::Readiness;
 use crate::server::listener::{self, Limits};
+use events::Events;
 pub use isolation::Isolation;
 use keyring::Keyring;
 use oauth::{Grants, OAuth, OAuthConfig};
@@ -86,6 +88,7 @@ impl Gateway {
         let keyring = Key::new(&self.inbox_namespace, &self.keyring);
         let keyring = Keyring::start(&client, keyring, &namespaces, &metrics, isolation, &surplus, &mut watches);
         let grants = Arc::new(Grants::start(&client, &namespaces, &metrics, isolation, &surplus, &mut watches));
+        let events = Events::start(&client, namespaces.names(), &grants, &self.clock, &metrics, &mut watches);
         watches.spawn(tell_when_ready(namespaces, Arc::clone(&keyring), ready, isolation));
         let guard = Guard {
             client: client.clone(),
@@ -102,7 +105,7 @@ impl Gateway {
             clock: self.clock,
         };
         let oauth = OAuth::new(client, self.graph, login, grants, Arc::clone(&keyring), metrics.clone());
-        let webhooks = Webhooks::new(keyring, metrics);
+        let webhooks = Webhooks::new(keyring, events, metrics);
         let server = listener::serve(listener, router(webhooks, oauth), Limits::PUBLIC, shutdown.cancelled());
         let overdue = async {
             shutdown.cancelled().await;

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::body::BodyReader;
+use super::events::Events;
 use super::keyring::{AppKeys, Keyring};
 use super::{challenge, signature};
 use crate::base::key::Key;
@@ -22,12 +23,13 @@ use crate::metrics::Metrics;
 pub(super) struct Webhooks {
     bodies: BodyReader,
     keyring: Arc<Keyring>,
+    events: Events,
     metrics: Metrics,
 }
 
 impl Webhooks {
-    pub(super) fn new(keyring: Arc<Keyring>, metrics: Metrics) -> Self {
-        Self { bodies: BodyReader::default(), keyring, metrics }
+    pub(super) fn new(keyring: Arc<Keyring>, events: Events, metrics: Metrics) -> Self {
+        Self { bodies: BodyReader::default(), keyring, events, metrics }
     }
 }
 
@@ -72,7 +74,7 @@ async fn verify(
     }
 }
 
-/// An event. Its signature is checked on the raw bytes; what is in it is for later steps. Without a
+/// Events. Their signature is checked on the raw bytes; what is in them changes no answer. Without a
 /// signature to check the body is not read; that of an unknown application is, so that the time taken tells nothing.
 async fn receive(
     State(webhooks): State<Arc<Webhooks>>,
@@ -98,5 +100,9 @@ async fn receive(
     if entry.is_some() || app.app_secret_is_known {
         webhooks.metrics.gateway().signature(&app.key(), entry);
     }
-    if entry.is_some() { StatusCode::OK } else { denied(app.app_secret_is_known) }
+    if entry.is_none() {
+        return denied(app.app_secret_is_known);
+    }
+    webhooks.events.take(&app.app, body.bytes());
+    StatusCode::OK
 }

@@ -44,11 +44,45 @@ impl SignatureLabels {
     }
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ItemLabels {
+    item: &'static str,
+    result: &'static str,
+}
+
+/// What came of an item of a signed event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ItemResult {
+    /// It counts as evidence of the primary receiver.
+    Counted,
+    /// It is not newer than what is known, or too old, or of a time to come.
+    Old,
+    /// No channel of the application holds the page.
+    UnknownPage,
+    /// It tells nothing of the primary receiver.
+    NotEvidence,
+    /// Its shape is not known.
+    NotParsed,
+}
+
+impl ItemResult {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counted => "counted",
+            Self::Old => "old",
+            Self::UnknownPage => "unknown_page",
+            Self::NotEvidence => "not_evidence",
+            Self::NotParsed => "not_parsed",
+        }
+    }
+}
+
 /// The counters of the gateway.
 #[derive(Clone, Default)]
 pub struct Gateway {
     signatures: Family<SignatureLabels, Counter>,
     challenges: Family<ResultLabel, Counter>,
+    items: Family<ItemLabels, Counter>,
     reauthorizations: Family<OutcomeLabel, Counter>,
     unread: Family<RefusalLabels, Gauge>,
 }
@@ -62,6 +96,11 @@ impl Gateway {
         );
         registry.register("webhook_challenges", "Verification requests answered", self.challenges.clone());
         registry.register(
+            "webhook_items",
+            "Items of signed webhook events, by what they are and whether they count as evidence of the primary receiver",
+            self.items.clone(),
+        );
+        registry.register(
             "reauthorizations",
             "Steps of authorizing again in a browser, by result",
             self.reauthorizations.clone(),
@@ -72,6 +111,12 @@ impl Gateway {
             "1 for each watched namespace in which something cannot be read, so the gateway answers nothing new about it",
             self.unread.clone(),
         );
+        let signs = ["message", "standby", "inbox", "role"].into_iter().flat_map(|item| {
+            [ItemResult::Counted, ItemResult::Old, ItemResult::UnknownPage].map(|result| (item, result))
+        });
+        for (item, result) in signs.chain([("other", ItemResult::NotEvidence), ("unknown", ItemResult::NotParsed)]) {
+            drop(self.items.get_or_create(&ItemLabels { item, result: result.as_str() }));
+        }
         for result in ["valid", "invalid"] {
             drop(self.challenges.get_or_create(&ResultLabel { result }));
         }
@@ -112,6 +157,11 @@ impl Gateway {
     pub fn challenge(&self, valid: bool) {
         let result = if valid { "valid" } else { "invalid" };
         self.challenges.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Counts an item of a signed event.
+    pub fn webhook_item(&self, item: &'static str, result: ItemResult) {
+        self.items.get_or_create(&ItemLabels { item, result: result.as_str() }).inc();
     }
 
     /// Counts a step of authorizing again in a browser.

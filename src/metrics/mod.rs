@@ -27,7 +27,7 @@ use crate::base::priority::Priority;
 use crate::base::watch_health::WatchHealth;
 use crate::graph::CallObserver;
 pub use api_server::ApiServer;
-pub use gateway::Gateway;
+pub use gateway::{Gateway, ItemResult};
 use labels::{
     AppLabels, CallLabels, Durations, KindLabel, PassLabels, PriorityLabel, RepairLabels, ResultLabel, VisitLabels,
     durations,

@@ -24,6 +24,7 @@ mod gauges;
 mod generated;
 mod grant_channels;
 mod grants;
+mod inbound;
 mod isolation;
 mod keyring;
 mod kills;

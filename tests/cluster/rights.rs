@@ -9,6 +9,7 @@ use kube::Api;
 use kube::api::DeleteParams;
 use meta_channel_operator::api::AssetClaim;
 use reqwest::StatusCode;
+use serde_json::json;
 use testkit::wait_for;
 
 use crate::support::browser::Browser;
@@ -20,12 +21,13 @@ use crate::support::observe::*;
 use crate::support::service_accounts::*;
 use crate::support::subscriptions::change_row;
 
-/// The rights of a rule set, as `verb resource.group`. By those to inboxes, of which there are none, policies know who someone is.
+/// The rights of a rule set, as `verb resource.group`. By those to what there is none of, policies know who someone is.
 fn granted(set: Rules) -> Result<BTreeSet<String>> {
     let mut all = BTreeSet::new();
     for rule in rules(set)? {
         for group in rule.api_groups.iter().flatten() {
-            for resource in rule.resources.iter().flatten().filter(|resource| *resource != "inboxes") {
+            let is_there = |resource: &&String| !["inboxes", "facebookchannels/inbound"].contains(&resource.as_str());
+            for resource in rule.resources.iter().flatten().filter(is_there) {
                 all.extend(rule.verbs.iter().map(|verb| format!("{verb} {resource}.{group}")));
             }
         }
@@ -83,6 +85,14 @@ async fn connected(env: &Env, operator: &Running) -> Result<()> {
     let shop = env.granted_manifest(&env.tenant_a, "shop", &page(0), "acme");
     env.apply(&format!("{shop}  publishToken: true\n")).await?;
     env.channel_is(&env.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
+    wait_for("the gateway to report a role", PATIENCE, async || {
+        env.sandbox
+            .tell_role(&page(0), &serde_json::from_value(json!({"app": APP_ID, "role": "primary_receiver"}))?)?;
+        let status = env.channels(&env.tenant_a).get("shop").await?.status;
+        ensure!(status.and_then(|status| status.inbound).is_some(), "not yet");
+        Ok(())
+    })
+    .await?;
     quiet(operator).await?;
     env.apply(&env.app_manifest()).await?;
     env.app_is(&["Ready=True"]).await?;

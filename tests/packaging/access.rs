@@ -108,8 +108,14 @@ fn the_operator_holds_leases_in_its_own_namespace_if_it_takes_part_in_an_electio
 }
 
 #[test]
-fn the_gateway_reads_apps_and_grants_of_tenants_and_no_secret() {
-    let expected = spelled(&["list,watch metaapps.metachannels.io", "list,watch metagrants.metachannels.io"]);
+fn the_gateway_reads_the_kinds_of_tenants_reports_on_channels_and_reads_no_secret() {
+    let expected = spelled(&[
+        "list,watch metaapps.metachannels.io",
+        "list,watch metagrants.metachannels.io",
+        "list,watch facebookchannels.metachannels.io",
+        "patch facebookchannels/status.metachannels.io",
+        "report facebookchannels/inbound.metachannels.io",
+    ]);
     for namespace in ["platform", "tenant-a", "tenant-b"] {
         assert_eq!(rights_of(&chart(), "Role", "ops.acme-meta-channel-operator-gateway", Some(namespace)), expected);
     }

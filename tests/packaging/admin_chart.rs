@@ -138,7 +138,7 @@ fn each_part_can_be_left_out() {
     assert_eq!(kinds(&example("bare")), ["CustomResourceDefinition"; 4]);
     let values = Chart::ADMIN.example("default");
     let without = Chart::ADMIN.render_with(&values, &["--set=crds.enabled=false"]).unwrap();
-    assert_eq!(without.iter().filter(is_policy).count(), 24);
+    assert_eq!(without.iter().filter(is_policy).count(), 26);
     assert_eq!(kinds(&without), ["Namespace", "ClusterRole", "ClusterRole", "ClusterRole", "ClusterRole"]);
     let without = Chart::ADMIN.render_with(&values, &["--set=policies.enabled=false"]).unwrap();
     assert_eq!(without.iter().filter(is_policy).count(), 0);

@@ -90,8 +90,16 @@ is made and kept. RBAC cannot name what is created; the policy secrets.metachann
 {{/* What the gateway may do in each watched namespace. Secrets of tenants it does not read. */}}
 {{- define "mco.gatewayWatchedRules" -}}
 - apiGroups: [metachannels.io]
-  resources: [metaapps, metagrants]
+  resources: [metaapps, metagrants, facebookchannels]
   verbs: [list, watch]
+# What events show of a page is written into status.inbound of its channel. RBAC cannot name a field; the policy inbound.metachannels.io can.
+- apiGroups: [metachannels.io]
+  resources: [facebookchannels/status]
+  verbs: [patch]
+# There is no such subresource: by this verb the policies inbound.metachannels.io and secrets.metachannels.io know the gateway.
+- apiGroups: [metachannels.io]
+  resources: [facebookchannels/inbound]
+  verbs: [report]
 {{- end }}
 
 {{/*

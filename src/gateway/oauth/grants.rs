@@ -94,7 +94,7 @@ impl Grant {
     }
 
     /// Its MetaApp.
-    pub(super) fn app(&self) -> Key {
+    pub(in crate::gateway) fn app(&self) -> Key {
         seen::key_of(&self.spec.app_ref, &self.key().namespace)
     }
 
@@ -177,7 +177,7 @@ impl Grants {
     }
 
     /// A grant, if it is known.
-    pub(super) fn get(&self, key: &Key) -> Option<Arc<Grant>> {
+    pub(in crate::gateway) fn get(&self, key: &Key) -> Option<Arc<Grant>> {
         let reference = key.to_ref();
         self.stores.iter().find_map(|store| store.get(&reference))
     }

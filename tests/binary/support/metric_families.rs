@@ -24,7 +24,7 @@ pub const OF_OBJECTS: [(&str, &str); 9] = [
 /// What is told of applications by a gateway, and by nobody else.
 pub const OF_WEBHOOKS: [(&str, &str); 1] = [("webhook_signatures", "counter")];
 
-pub const FAMILIES: [(&str, &str); 20] = [
+pub const FAMILIES: [(&str, &str); 21] = [
     ("build_info", "gauge"),
     ("claims_unguarded", "gauge"),
     ("clock_skew_seconds", "gauge"),
@@ -45,6 +45,7 @@ pub const FAMILIES: [(&str, &str); 20] = [
     ("write_limit", "gauge"),
     ("writes_withheld", "counter"),
     ("webhook_challenges", "counter"),
+    ("webhook_items", "counter"),
 ];
 
 /// What rounds of the sweep make; they come once in half a minute.

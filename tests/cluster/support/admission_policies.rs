@@ -13,6 +13,7 @@ use crate::support::env::PATIENCE;
 
 const CLAIMS: &str = include_str!("../../../config/admission/policies/claims.yaml");
 const MAIL: &str = include_str!("../../../config/admission/policies/inbox.yaml");
+const INBOUND: &str = include_str!("../../../config/admission/policies/inbound.yaml");
 const SECRETS: &str = include_str!("../../../config/admission/policies/secrets.yaml");
 const OWN_SECRETS: &str = include_str!("../../../config/admission/policies/own_secrets.yaml");
 const DELETION: &str = include_str!("../../../config/admission/policies/deletion.yaml");
@@ -21,6 +22,7 @@ const DELETION: &str = include_str!("../../../config/admission/policies/deletion
 pub async fn prepare(plane: &ControlPlane) -> Result<()> {
     plane.install_crds(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")).await?;
     bind(plane, MAIL, "inbox.metachannels.io").await?;
+    bind(plane, INBOUND, "inbound.metachannels.io").await?;
     bind(plane, SECRETS, "secrets.metachannels.io").await?;
     bind(plane, OWN_SECRETS, "own-secrets.metachannels.io").await?;
     of_claims(plane).await

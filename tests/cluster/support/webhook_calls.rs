@@ -45,7 +45,11 @@ impl Caller {
     }
 
     pub async fn post(&self, path: &str, signature: Option<&str>) -> Result<StatusCode> {
-        let request = self.client.post(format!("{}{path}", self.base)).body(BODY);
+        self.post_body(path, BODY, signature).await
+    }
+
+    pub async fn post_body(&self, path: &str, body: &str, signature: Option<&str>) -> Result<StatusCode> {
+        let request = self.client.post(format!("{}{path}", self.base)).body(body.to_owned());
         let request = signature.into_iter().fold(request, |it, value| it.header("x-hub-signature-256", value));
         Ok(request.send().await?.status())
     }

@@ -5,6 +5,7 @@ mod claims;
 mod deletion;
 mod fields;
 mod grantors;
+mod inbound;
 mod proof;
 mod release;
 mod reroute;

@@ -53,7 +53,7 @@ async fn the_types_of_all_expressions_are_right() -> Result<()> {
     wait_for("the policies to be checked", PATIENCE, async || {
         let policies = cluster.plane.kubectl().get(&["validatingadmissionpolicies"]).await?;
         let policies = policies["items"].as_array().context("a list")?.clone();
-        ensure!(policies.len() == 12, "{} policies", policies.len());
+        ensure!(policies.len() == 13, "{} policies", policies.len());
         for policy in policies {
             let (name, status) = (&policy["metadata"]["name"], &policy["status"]);
             ensure!(status["observedGeneration"] == policy["metadata"]["generation"], "{name} is not checked yet");
