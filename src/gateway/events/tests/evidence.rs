@@ -27,7 +27,8 @@ fn evidence(heard: &Heard) -> Option<InboundEvidence> {
 fn what_a_page_shows_follows_from_what_came_where_and_when() {
     use InboundEvidence::{InboxAnswers, MessagesReceived, PrimaryReceiverRole, SecondaryReceiverRole, StandbyOnly};
     use Sign::{Inbox, Message, Primary, Secondary, Standby};
-    let rows: [(&str, &[(Sign, i64)], Option<InboundEvidence>); 16] = [
+    type Row<'a> = (&'a str, &'a [(Sign, i64)], Option<InboundEvidence>);
+    let rows: [Row<'_>; 16] = [
         ("nothing", &[], None),
         ("a message", &[(Message, 5)], Some(MessagesReceived)),
         ("standby once", &[(Standby, 5)], None),
