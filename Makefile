@@ -10,7 +10,6 @@ export PROPTEST_RNG_SEED ?= 1
 
 # Tests with a cluster wait more than they compute, so that more of them than there are cores run at once.
 export RUST_TEST_THREADS ?= 5
-export CLUSTER_TEST_THREADS ?= 12
 
 # A chart can hold only files below it.
 CRDS := crds charts/meta-channel-operator-admin/files/crds
@@ -74,7 +73,7 @@ test: ## Check everything, as CI does; what fails keeps nothing else from being 
 	@exec env MAKE="$(MAKE)" hack/test.sh tools lint generated control-plane clients suites
 
 suites: ## Run the tests in Rust
-	cargo test --locked --workspace --no-fail-fast --config "target.'cfg(all())'.runner = '$(CURDIR)/hack/run-tests.sh'"
+	cargo test --locked --workspace --no-fail-fast
 
 # The older minor versions of Kubernetes that there are modules of, and the current one.
 MINORS ?= $(sort $(patsubst hack/kubernetes-%/go.mod,%,$(wildcard hack/kubernetes-*/go.mod))) \
