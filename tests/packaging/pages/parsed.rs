@@ -13,15 +13,33 @@ use testkit::{Binaries, ControlPlane};
 use crate::support::cluster::established;
 use crate::support::{Chart, helm_at, path, run};
 
-/// Takes the place of a program: notes its arguments, and has it judge them without doing anything.
+/// Takes the place of a program: notes its arguments, and has it judge them without doing anything. What is written
+/// to it is read to its end: who writes to nobody fails.
 const STUB: &str = "#!/bin/bash
 { printf '%s' \"NAME\"; printf '\\t%s' \"${@//$'\\n'/ }\"; echo; } >>\"LOG\"
-case \"NAME\" in kubectl | helm) exec \"PROGRAM\" \"$@\" --help >/dev/null </dev/null ;; esac
+case \"NAME\" in kubectl | helm) \"PROGRAM\" \"$@\" --help >/dev/null </dev/null || exit ;; esac
+[[ ! -p /dev/stdin ]] || cat >/dev/null
 ";
 
 /// Programs that are only noted.
-const OTHERS: [&str; 12] =
-    ["cargo", "crane", "curl", "git", "jq", "k3d", "kind", "make", "minikube", "openssl", "rm", "skopeo"];
+const OTHERS: [&str; 16] = [
+    "base64",
+    "cargo",
+    "cosign",
+    "crane",
+    "curl",
+    "gh",
+    "git",
+    "jq",
+    "k3d",
+    "kind",
+    "make",
+    "minikube",
+    "openssl",
+    "rm",
+    "sha256sum",
+    "skopeo",
+];
 
 /// Verbs of kubectl whose first argument is a kind, or several, or an object.
 const ON_KINDS: [&str; 9] = ["annotate", "delete", "describe", "edit", "explain", "get", "label", "patch", "wait"];
