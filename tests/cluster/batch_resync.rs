@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::json;
 use testkit::sandbox::{LedgerEntry, PageChange, PageSubscriptionChange};
+use testkit::wait_for;
 
 use crate::support::env::*;
 use crate::support::fixtures::*;
@@ -178,6 +179,14 @@ async fn evidence_about_many_pages_costs_two_requests_more_than_the_pages() -> R
         let message = serde_json::from_value(json!({"psid": format!("77000000000000{number:02}"), "text": "hi"}))?;
         env.sandbox.customer_writes(&page(number), message)?;
     }
+    wait_for("the gateway to report all messages", PATIENCE, async || {
+        for number in 0..COUNT {
+            let status = env.channels(&env.tenant_a).get(&name(number)).await?.status;
+            ensure!(status.and_then(|status| status.inbound).is_some(), "not of channel {number}");
+        }
+        Ok(())
+    })
+    .await?;
     // The slots of all of them come at once.
     advance_and_sweep(&env, &operator, 61).await?;
     for number in 0..COUNT {
