@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use testkit::sandbox::{RoleNotice, WebhookItem};
 use testkit::wait_for;
 
+use crate::receiver::leaves_threads_alone;
 use crate::support::env::*;
 use crate::support::fixtures::*;
 use crate::support::webhook_calls::*;
@@ -54,14 +55,6 @@ fn role(env: &Env, role: &str) -> Result<()> {
 
 async fn inbound(env: &Env, namespace: &str, name: &str) -> Result<Option<InboundStatus>> {
     Ok(env.channels(namespace).get(name).await?.status.and_then(|status| status.inbound))
-}
-
-/// Nobody looks into a thread, takes, passes or releases it, or sends anything.
-fn leaves_threads_alone(env: &Env) -> Result<()> {
-    let touched = |template: &str| template.contains("thread_control") || template.contains("messages");
-    let bad: Vec<_> = env.writes().into_iter().filter(|it| it.template.as_deref().is_some_and(touched)).collect();
-    ensure!(bad.is_empty(), "{bad:?}");
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,7 +35,7 @@ async fn declare(env: &Env, requirement: &str) -> Result<()> {
 }
 
 /// No thread is ever taken, passed or released, nor is anything sent.
-fn leaves_threads_alone(env: &Env) -> Result<()> {
+pub fn leaves_threads_alone(env: &Env) -> Result<()> {
     let writes = env.writes();
     let touched = |template: &str| template.contains("thread_control") || template.contains("messages");
     let bad: Vec<_> = writes.iter().filter(|it| it.template.as_deref().is_some_and(touched)).collect();
