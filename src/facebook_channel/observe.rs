@@ -24,7 +24,7 @@ use crate::facebook_channel::model::{Access, AppSeen, Asked, Former, FormerEnd, 
 use crate::graph::{Operation, TokenInfo};
 use crate::limits::answer::Refusal;
 use crate::meta_app::{self, seen};
-use crate::ownership::{self, ClaimObservation, ClaimSeen, Wanted};
+use crate::ownership::{self, ClaimObservation, ClaimSeen, Record, Wanted};
 
 /// Reads everything about a channel.
 ///
@@ -97,6 +97,11 @@ pub async fn survey(
     let inputs = match inbound::input(channel) {
         Some(heard) => inputs.add("inbound", heard),
         None => inputs,
+    };
+    // Once that is withdrawn, what waited for it is done at once, not only at the end of a long pause.
+    let inputs = match record {
+        Record::GivenAway => inputs.add("given-away", true),
+        _ => inputs,
     };
     let inputs = inputs.finish();
     let paused = channel.spec.management_policy == ManagementPolicy::Pause;
