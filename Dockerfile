@@ -7,6 +7,7 @@ FROM rust:1.95.0-alpine3.23 AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
+COPY webhook-forwarder webhook-forwarder
 # Members of the workspace: cargo wants to see them, but compiles neither.
 COPY graph-sandbox graph-sandbox
 COPY testkit testkit
