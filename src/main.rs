@@ -14,7 +14,7 @@ use meta_channel_operator::base::clock::Clock;
 use meta_channel_operator::base::watch_health::{Patience, WatchHealth};
 use meta_channel_operator::cluster::leader::{Lease, Tenure, lead};
 use meta_channel_operator::controller::context::Policy;
-use meta_channel_operator::gateway::{Gateway, Isolation};
+use meta_channel_operator::gateway::{ForwardingConfig, Gateway, Isolation};
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
 use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::operator::Operator;
@@ -23,6 +23,7 @@ use meta_channel_operator::settings::{Cli, Command, CrdsSettings, GatewaySetting
 use meta_channel_operator::{api, build_info, core_dumps, install_crypto_provider, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use webhook_forwarder::address::{AddressPolicy, SystemNames};
 
 /// What a shell reports of a program that SIGPIPE ended.
 const NO_READER: i32 = 141;
@@ -137,6 +138,7 @@ fn operator(
         keyring: settings.keyring.clone(),
         graph_url: settings.graph.graph_url.trim_end_matches('/').to_owned(),
         gateway_url: settings.gateway_base(),
+        forwarding: settings.forwarding,
         channel_period: settings.probe_period,
         token_period: settings.token_probe_period,
         app_period: settings.app_probe_period,
@@ -185,6 +187,7 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
     let Some((client, _)) = connect(&shutdown).await? else { return Ok(()) };
     let namespaces = settings.common.shown_scopes();
     tracing::info!(version = build_info::VERSION, commit = build_info::COMMIT, namespaces, "starting the gateway");
+    let forwarding = forwarding(&settings)?;
     let gateway = Gateway {
         client,
         graph: graph(&settings.graph, &metrics)?,
@@ -199,14 +202,23 @@ async fn run_gateway(settings: GatewaySettings) -> anyhow::Result<()> {
         ready,
         shutdown,
         isolation: Isolation::default(),
+        forwarding,
     };
-    gateway.run(public).await;
-    Ok(())
+    gateway.run(public).await
 }
 
 /// What to do where there is neither a ServiceAccount nor a kubeconfig.
 const NO_ACCESS: &str =
     "no access to a Kubernetes API server; run this program in a Pod, or set KUBECONFIG to the path of a kubeconfig";
+
+/// What forwarding needs, if there is a queue.
+fn forwarding(settings: &GatewaySettings) -> anyhow::Result<Option<ForwardingConfig>> {
+    let Some(directory) = settings.queue.clone() else { return Ok(None) };
+    let names = SystemNames::new().context("the system's name servers cannot be read")?;
+    let addresses = AddressPolicy { denied: settings.deny_cidrs.clone(), allowed: settings.allow_cidrs.clone() };
+    let cluster_domain = settings.cluster_domain.clone();
+    Ok(Some(ForwardingConfig { directory, addresses, names: Arc::new(names), cluster_domain }))
+}
 
 /// How long the API server may take for its first answer.
 const FIRST_ANSWER: Duration = Duration::from_secs(15);

@@ -155,6 +155,38 @@ pub struct Endpoint {
     /// A chat inbox in the cluster is to get the traffic. Not forwarded yet: EndpointReady is False with ForwardingUnavailable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat: Option<ServiceEndpoint>,
+    /// What the gateway sends to external, bot or chat, and how. Default: the events of conversations that this application handles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+}
+
+/// What the gateway sends to an endpoint, and how.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// Also events of conversations that another application handles. Bots that do not expect them answer them, or fail.
+    #[serde(default)]
+    pub standby: bool,
+    /// Also events that belong to no conversation, such as posts on the page.
+    #[serde(default)]
+    pub changes: bool,
+    /// Also the headers of CloudEvents. A request carries one event then.
+    #[serde(default)]
+    pub cloud_events: bool,
+    /// The most events that one request carries while there is a backlog.
+    #[serde(default = "default_max_events")]
+    #[schemars(range(min = 1, max = 16))]
+    pub max_events: i32,
+}
+
+fn default_max_events() -> i32 {
+    16
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { standby: false, changes: false, cloud_events: false, max_events: default_max_events() }
+    }
 }
 
 /// The application's own callback; there is nothing to set.
@@ -330,6 +362,12 @@ pub struct ChannelSubscriptionStatus {
 pub struct EndpointStatus {
     /// Kind of the endpoint.
     pub kind: EndpointKind,
+    /// Secret of this namespace with the key that the gateway signs its requests with, while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_name: Option<String>,
+    /// Generation of that key: it grows when the Secret is deleted, and the operator writes another key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_generation: Option<i64>,
 }
 
 /// Kind of an endpoint.
@@ -345,7 +383,22 @@ pub enum EndpointKind {
     Chat,
 }
 
+impl EndpointKind {
+    /// Whether the gateway forwards the events.
+    pub const fn is_forwarded(self) -> bool {
+        match self {
+            Self::Direct => false,
+            Self::External | Self::Bot | Self::Chat => true,
+        }
+    }
+}
+
 impl Endpoint {
+    /// The Service that is declared, if one is.
+    pub fn service(&self) -> Option<&ServiceReference> {
+        self.bot.as_ref().or(self.chat.as_ref()).map(|endpoint| &endpoint.service_ref)
+    }
+
     /// Which endpoint is set; `None` for an object that predates the rule of exactly one.
     pub fn kind(&self) -> Option<EndpointKind> {
         match (&self.direct, &self.external, &self.bot, &self.chat) {

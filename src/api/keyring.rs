@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The type of the Secret.
 pub const KEYRING_TYPE: &str = "metachannels.io/gateway-keyring";
 
+/// Where it holds what the keys of all endpoints are made of. No MetaApp has this key, since it has no dot.
+pub const FORWARDING_KEY: &str = "forwarding-key";
+
 /// The key of a MetaApp in it. A namespace has no dot, so that it can be told from the key; a UID is of one object alone.
 pub fn key(namespace: &str, uid: &str) -> String {
     format!("{namespace}.{uid}")

@@ -31,8 +31,8 @@ pub use asset_claim::{
 pub use crds::{crds, yaml};
 pub use facebook_channel::{
     AuthorizationStatus, ChannelSubscriptionStatus, Connection, CredentialSource, Credentials, DeclaredConnection,
-    DirectEndpoint, Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, FacebookChannel, FacebookChannelSpec,
-    FacebookChannelStatus, PageTokenCredentials, ServiceEndpoint, ServiceReference,
+    Delivery, DirectEndpoint, Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, FacebookChannel,
+    FacebookChannelSpec, FacebookChannelStatus, PageTokenCredentials, ServiceEndpoint, ServiceReference,
 };
 pub use inbound::{InboundEvidence, InboundStatus};
 pub use management_policy::ManagementPolicy;

@@ -88,6 +88,7 @@ impl From<Reason> for Class {
             | Reason::GrantNotReady
             | Reason::GrantUnverified
             | Reason::SecretUnavailable
+            | Reason::ServiceNotFound
             | Reason::NotVerifiable
             | Reason::AwaitingAuthorization => Self::Waiting,
             Reason::WriteHadNoEffect | Reason::Overwritten => Self::WithoutEffect,

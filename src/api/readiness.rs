@@ -74,6 +74,7 @@ fn not_ready_yet(cause: &Finding) -> Finding {
         cause.reason,
         Reason::AppNotFound
             | Reason::AppNotReady
+            | Reason::ServiceNotFound
             | Reason::GrantNotFound
             | Reason::GrantNotReady
             | Reason::TokenRefused

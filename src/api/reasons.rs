@@ -218,6 +218,8 @@ reasons! {
     GrantUnverified => Operator,
     /// The Secret does not exist or is not released by its purpose label.
     SecretUnavailable => Operator,
+    /// The Service of the endpoint does not exist, or does not have the port.
+    ServiceNotFound => Operator,
     /// The subscription lacks declared fields.
     FieldsMissing => Operator,
     /// The page or the application is not subscribed.
@@ -327,8 +329,10 @@ reasons! {
     CallbackNotConfigured => Person,
     /// The endpoint needs a gateway, and none is configured.
     GatewayNotInstalled => Person,
-    /// The gateway of this version does not forward events.
+    /// The gateway of this release does not forward events.
     ForwardingUnavailable => Person,
+    /// The gateway sends nothing to this endpoint.
+    EndpointNotAllowed => Person,
     /// The object is not valid; it predates a rule of its kind.
     InvalidSpec => Person,
     /// The operator failed over the object by a fault of its own.

@@ -76,6 +76,8 @@ pub enum Purpose {
     VerifyToken,
     /// A page token that the operator publishes for a bot. It is of no use as a channel's own credential.
     PublishedPageToken,
+    /// What the gateway signs requests to the endpoint of a channel with.
+    EndpointKey,
     /// A message of the gateway for the operator, see [`super::inbox`].
     GrantInbox,
     /// What the gateway knows of MetaApps, see [`super::keyring`].
@@ -92,6 +94,7 @@ impl Purpose {
             Self::LivingToken => "living-token",
             Self::VerifyToken => "verify-token",
             Self::PublishedPageToken => "published-page-token",
+            Self::EndpointKey => "endpoint-key",
             Self::GrantInbox => "grant-inbox",
             Self::GatewayKeyring => "gateway-keyring",
         }
@@ -120,4 +123,12 @@ pub mod published {
     pub const APP_ID_KEY: &str = "app-id";
     /// Version of the Graph API that the application is managed with.
     pub const GRAPH_VERSION_KEY: &str = "graph-version";
+}
+
+/// Keys of a Secret of purpose `endpoint-key`: one key, in the two forms that those who check signatures expect.
+pub mod endpoint {
+    /// For who checks Meta's signatures: it takes the place of the app secret.
+    pub const APP_SECRET_KEY: &str = "app-secret";
+    /// For who checks Standard Webhooks.
+    pub const STANDARD_WEBHOOKS_KEY: &str = "standard-webhooks-secret";
 }

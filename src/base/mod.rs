@@ -7,6 +7,7 @@ pub mod key;
 pub mod priority;
 pub mod redact;
 pub mod schedule;
+pub mod signing_key;
 pub mod unlisted;
 pub mod watch_health;
 pub mod withheld;

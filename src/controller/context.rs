@@ -28,6 +28,8 @@ pub struct Policy {
     pub graph_url: String,
     /// Public base URL of the gateway, without a slash at the end; absent when none is installed.
     pub gateway_url: Option<String>,
+    /// Whether that gateway forwards events.
+    pub forwarding: bool,
     /// How often a working channel is checked.
     pub channel_period: Duration,
     /// How often the token of a channel is checked; more often near its end.
@@ -47,6 +49,13 @@ pub struct Policy {
     /// What is made sure of: all of it, but in tests.
     #[doc(hidden)]
     pub safeguards: Safeguards,
+}
+
+impl Policy {
+    /// Whether there is a gateway that forwards events.
+    pub fn forwards(&self) -> bool {
+        self.forwarding && self.gateway_url.is_some()
+    }
 }
 
 /// What every kind shares.

@@ -3,7 +3,7 @@
 use super::model::Mutation;
 use super::observe;
 use super::state::FacebookChannels;
-use super::{previous_app, publication};
+use super::{channel_secret, endpoint_key, previous_app, publication};
 use crate::api::{FacebookChannel, FacebookChannelStatus, ProofMethod, WebhookObject};
 use crate::base::ids::PageId;
 use crate::base::key::{Key, KindName};
@@ -77,16 +77,34 @@ pub async fn act(
             asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, shown));
         }
         (Mutation::Publish, Some(access)) => {
-            let published = publication::publish(channels, channel, pass, &seen.app, access).await;
-            asked.writes.note(publication::KIND, published)?;
+            let secret = publication::secret(channels, channel, pass);
+            let published = secret.write(publication::filling(channel, pass, &seen.app, access)).await;
+            asked.writes.note(channel_secret::KIND, published)?;
             asked.published = true;
         }
         // Decided with a good token; what is needed for a call went since.
         (Mutation::Subscribe { .. } | Mutation::Publish, None) => return Err(inputs_changed()),
         (Mutation::Withdraw, _) => {
-            let withdrawn = publication::withdraw(channels, pass).await;
-            asked.writes.note(publication::KIND, withdrawn)?;
+            let withdrawn = publication::secret(channels, channel, pass).delete().await;
+            asked.writes.note(channel_secret::KIND, withdrawn)?;
             asked.published = true;
+        }
+        (Mutation::WriteEndpointKey, _) => {
+            let keyring = &channels.apps.keyring;
+            let Some(made_of) = keyring.forwarding_key() else {
+                let put = keyring.put_forwarding_key().await;
+                asked.endpoint_key = asked.writes.note(endpoint_key::WRITE, put)?.is_none();
+                return Ok(asked);
+            };
+            let filling = endpoint_key::filling(&made_of, pass, seen.endpoint.key.generation);
+            let written = endpoint_key::secret(channels, channel, pass).write(filling).await;
+            asked.writes.note(endpoint_key::WRITE, written)?;
+            asked.endpoint_key = true;
+        }
+        (Mutation::DeleteEndpointKey, _) => {
+            let deleted = endpoint_key::secret(channels, channel, pass).delete().await;
+            asked.writes.note(endpoint_key::WRITE, deleted)?;
+            asked.endpoint_key = true;
         }
         (Mutation::UnsubscribeFormer, _) => {
             asked.former = previous_app::unsubscribe(channels, pass, &wanted, seen.former.as_ref()).await?;

@@ -2,10 +2,13 @@
 
 pub mod act;
 pub mod batched_reads;
+mod channel_secret;
 pub mod credentials;
 pub mod decide;
 mod declared;
 pub mod disconnected;
+pub mod endpoint_key;
+mod endpoint_service;
 pub mod inbound;
 mod lenders;
 pub mod model;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::api::{FacebookChannel, ManagementPolicy, Reason};
+use crate::api::{EndpointKind, FacebookChannel, ManagementPolicy, Reason};
 use crate::base::key::Key;
 use crate::controller::dependency::DependencyError;
 use crate::controller::evidence::Suspicions;
@@ -38,9 +38,11 @@ pub struct Observed {
     /// Another application that the page is still subscribed to for us, as our claim remembers it.
     pub former: Option<Former>,
     /// The Secret with the published page token.
-    pub publication: PublicationSeen,
-    /// Whether the operator knows of a gateway.
-    pub gateway: bool,
+    pub publication: SecretSeen,
+    /// What forwarding the events needs.
+    pub endpoint: EndpointSeen,
+    /// The gateway, as the operator was told of it.
+    pub gateway: GatewaySeen,
     /// Whether a person authorizes the grant of the channel again in a browser.
     pub in_browser: bool,
     /// Fingerprint of everything the answers depend on.
@@ -106,6 +108,8 @@ pub struct Asked {
     pub unrecorded: Option<ClaimsBlocked>,
     /// Whether the Secret with the published token was written or deleted.
     pub published: bool,
+    /// Whether the Secret with the key of the endpoint was written or deleted.
+    pub endpoint_key: bool,
     /// Why the claim could not be made, if claims are out of reach.
     pub claims_unavailable: Option<ClaimsBlocked>,
     /// What came of the writes in the cluster.
@@ -162,6 +166,10 @@ pub enum Mutation {
     Publish,
     /// Delete that Secret.
     Withdraw,
+    /// Write the key that events are signed with into the Secret that is meant for it.
+    WriteEndpointKey,
+    /// Delete that Secret.
+    DeleteEndpointKey,
 }
 
 impl Mutation {
@@ -178,6 +186,8 @@ impl Mutation {
             Self::LeaveFormer { .. } => "leaving the page subscribed to its former app",
             Self::Publish => "publishing the page token",
             Self::Withdraw => "deleting the published page token",
+            Self::WriteEndpointKey => "writing the key of the endpoint",
+            Self::DeleteEndpointKey => "deleting the key of the endpoint",
         }
     }
 }
@@ -302,9 +312,59 @@ impl Former {
     }
 }
 
-/// What was seen of the Secret.
+/// The gateway, as the operator was told of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PublicationSeen {
+pub enum GatewaySeen {
+    NotInstalled,
+    /// It answers Meta, and keeps no events.
+    WithoutForwarding,
+    Forwarding,
+}
+
+/// What was seen of what forwarding the events needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointSeen {
+    pub key: EndpointKeySeen,
+    pub service: ServiceSeen,
+}
+
+/// What was seen of the key that events are signed with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointKeySeen {
+    /// The Secret with it.
+    pub secret: SecretSeen,
+    /// Which one after the first it is, or would be.
+    pub generation: i64,
+    /// Whether what keys are made of is there.
+    pub can_be_made: bool,
+}
+
+/// What was seen of the Service that handles the traffic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ServiceSeen {
+    /// None is declared, or there is nothing to find out.
+    NotAsked,
+    Found,
+    NotFound,
+    /// It does not have the declared port.
+    NoSuchPort,
+    /// It is only another name for a host, which may be anywhere.
+    ExternalName,
+}
+
+impl EndpointSeen {
+    /// Whether the key is not as declared, and nothing may be done about it.
+    pub fn is_in_the_way(&self, channel: &FacebookChannel) -> bool {
+        let observed = channel.spec.management_policy == ManagementPolicy::Observe;
+        let forwarded = channel.spec.endpoint.kind().is_some_and(EndpointKind::is_forwarded);
+        let secret = self.key.secret;
+        forwarded && (secret == SecretSeen::Taken || observed && secret != SecretSeen::Ours(Content::Current))
+    }
+}
+
+/// What was seen of a Secret that the operator fills.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SecretSeen {
     /// There is none of that name.
     Missing,
     /// It was made for this channel.
@@ -315,7 +375,7 @@ pub enum PublicationSeen {
     Taken,
 }
 
-impl PublicationSeen {
+impl SecretSeen {
     /// Whether it is not as declared, and nothing may be done about it.
     pub fn is_in_the_way(self, channel: &FacebookChannel) -> bool {
         let observed = channel.spec.management_policy == ManagementPolicy::Observe;

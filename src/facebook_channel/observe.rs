@@ -7,12 +7,15 @@ use super::policy::{grant, token};
 use super::prefetched::PageNews;
 use super::rate_limits::Restraint;
 use super::state::FacebookChannels;
-use super::{disconnected, inbound, previous_app, publication, threads, token_check_schedule, token_witness};
+use super::{
+    channel_secret, disconnected, endpoint_key, endpoint_service, inbound, previous_app, publication, threads,
+    token_check_schedule, token_witness,
+};
 use crate::api::conditions::ConditionType;
 use crate::api::references::NamespacedName;
 use crate::api::{
-    AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, FacebookChannel, FacebookChannelStatus, ManagementPolicy,
-    REQUESTED_AT,
+    AssetClaim, AssetKind, ClaimHolder, DeletionPolicy, EndpointKind, FacebookChannel, FacebookChannelStatus,
+    ManagementPolicy, REQUESTED_AT,
 };
 use crate::base::fingerprint::Fingerprint;
 use crate::base::ids::{AppId, PageId, Uid};
@@ -20,7 +23,9 @@ use crate::base::key::{Key, KindName};
 use crate::cluster::error::Failure;
 use crate::controller::dependents::Dependency;
 use crate::controller::pass::Pass;
-use crate::facebook_channel::model::{Access, AppSeen, Asked, Former, FormerEnd, Observed, TokenSeen};
+use crate::facebook_channel::model::{
+    Access, AppSeen, Asked, EndpointSeen, Former, FormerEnd, GatewaySeen, Observed, ServiceSeen, TokenSeen,
+};
 use crate::graph::{Operation, TokenInfo};
 use crate::limits::answer::Refusal;
 use crate::meta_app::{self, seen};
@@ -65,6 +70,7 @@ pub async fn survey(
     let mut dependencies = source.dependencies();
     dependencies.extend(app_key.iter().flat_map(|key| seen::dependencies(&channels.apps, key, &pass.key.namespace)));
     dependencies.push(Dependency::Secret(publication::secret_key(&pass.key)));
+    dependencies.push(Dependency::Secret(endpoint_key::secret_key(&pass.key)));
     dependencies.push(Dependency::Claim(AssetClaim::page_name(&channel.spec.page_id)));
     let dependent = (KindName::FACEBOOK_CHANNEL, pass.key.clone());
     channels.ctx.wakeups.dependents.set(&dependent, dependencies.clone());
@@ -81,8 +87,13 @@ pub async fn survey(
     }
     let former = previous_app::see(channels, former).await?;
     let access = see_access(channels, app_object.as_deref(), &app, token).await?;
-    let written = asked.published && asked.writes.refusal(publication::KIND).is_none();
-    let publication = publication::look(channels, channel, pass, &app, access.as_ref(), written).await?;
+    let written = asked.published && asked.writes.refusal(channel_secret::KIND).is_none();
+    let filling = access.as_ref().map(|access| publication::filling(channel, pass, &app, access));
+    let secret = publication::secret(channels, channel, pass);
+    let publication = secret.look(channel.spec.publish_token, filling.as_ref(), written).await?;
+    let written = asked.endpoint_key && asked.writes.refusal(endpoint_key::WRITE).is_none();
+    let key = endpoint_key::look(channels, channel, pass, written).await?;
+    let mut endpoint = EndpointSeen { key, service: ServiceSeen::NotAsked };
     let inputs = Fingerprint::new(&pass.uid)
         .add("generation", pass.generation)
         .add("requested-at", channel.annotations().get(REQUESTED_AT))
@@ -103,6 +114,12 @@ pub async fn survey(
         Record::GivenAway => inputs.add("given-away", true),
         _ => inputs,
     };
+    let inputs = match channel.spec.endpoint.kind().is_some_and(EndpointKind::is_forwarded) {
+        true => {
+            inputs.add("endpoint", endpoint.is_in_the_way(channel)).add("forwarding", channels.ctx.policy.forwards())
+        }
+        false => inputs,
+    };
     let inputs = inputs.finish();
     let paused = channel.spec.management_policy == ManagementPolicy::Pause;
     let clock_doubted = channels.ctx.limits.clock_skew.is_doubted(&channels.ctx.clock);
@@ -114,7 +131,14 @@ pub async fn survey(
     let asked_for = pass.due && !put_off || news || pass.requested.is_some();
     let changed = pass.previous.inputs.as_ref() != Some(&inputs) || asked.writes.are_news(pass.refusals());
     let look = !paused && (asked_for || changed || is_let_in_again(channels, &wanted, &claim, pass, &asked).await?);
-    let gateway = channels.ctx.policy.gateway_url.is_some();
+    let gateway = match &channels.ctx.policy {
+        policy if policy.forwards() => GatewaySeen::Forwarding,
+        policy if policy.gateway_url.is_some() => GatewaySeen::WithoutForwarding,
+        _ => GatewaySeen::NotInstalled,
+    };
+    if look && gateway == GatewaySeen::Forwarding {
+        endpoint.service = endpoint_service::look(channels, channel, pass).await?;
+    }
     let token_slot =
         token_check_schedule::token_slot(&pass.uid, &pass.previous, pass.now, channels.ctx.policy.token_period);
     let thing = if channel.spec.parts() { ConditionType::Ready } else { ConditionType::Subscribed };
@@ -128,6 +152,7 @@ pub async fn survey(
         record,
         former,
         publication,
+        endpoint,
         gateway,
         in_browser: Source::of(channels, channel).is_authorized_in_browser(channels),
         inputs,

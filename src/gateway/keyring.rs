@@ -32,9 +32,10 @@ use tokio::task::JoinSet;
 use super::isolation::Isolation;
 use super::watched_namespaces::{List, WatchedNamespaces};
 use crate::api::MetaApp;
-use crate::api::keyring::{KEYRING_TYPE, KeyringEntry};
+use crate::api::keyring::{FORWARDING_KEY, KEYRING_TYPE, KeyringEntry};
 use crate::api::references::{APP_SECRET_KEY, PREVIOUS_APP_SECRET_KEY};
 use crate::base::key::{Key, KindName};
+use crate::base::signing_key::ForwardingKey;
 use crate::cluster::scoped;
 use crate::cluster::surplus::Surplus;
 use crate::cluster::watch;
@@ -195,10 +196,20 @@ impl Keyring {
 
     /// What the operator wrote of an application.
     fn entry(&self, app: &MetaApp) -> Option<KeyringEntry> {
+        serde_json::from_slice(&self.data(&key_of(app))?).ok()
+    }
+
+    /// What the keys of endpoints are made of, once the operator wrote it.
+    pub(super) fn forwarding_key(&self) -> Option<ForwardingKey> {
+        ForwardingKey::parse(&self.data(FORWARDING_KEY)?)
+    }
+
+    /// What the operator wrote under a key.
+    fn data(&self, key: &str) -> Option<Vec<u8>> {
         let secret = self.secret.get(&self.key.to_ref())?;
         let is_ours = secret.type_.as_deref() == Some(KEYRING_TYPE);
         let data = secret.data.as_ref().filter(|_| is_ours)?;
-        serde_json::from_slice(&data.get(&key_of(app))?.0).ok()
+        Some(data.get(key)?.0.clone())
     }
 
     /// What a request to an application is checked against; `None` if it is not known.

@@ -7,10 +7,12 @@
 mod body;
 mod challenge;
 mod events;
+mod forwarding;
 mod isolation;
 mod keyring;
 mod memory_pool;
 mod oauth;
+mod route;
 pub mod signature;
 mod watched_namespaces;
 mod webhooks;
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use futures::FutureExt;
 use kube::Client;
 use reqwest::Url;
 use tokio::net::TcpListener;
@@ -35,6 +38,8 @@ use crate::metrics::Metrics;
 use crate::server::Readiness;
 use crate::server::listener::{self, Limits};
 use events::Events;
+use forwarding::Forwarding;
+pub use forwarding::ForwardingConfig;
 pub use isolation::Isolation;
 use keyring::Keyring;
 use oauth::{Grants, OAuth, OAuthConfig};
@@ -67,6 +72,8 @@ pub struct Gateway {
     /// Proxies in front of the gateway that each add to `X-Forwarded-For` whom they got a request from. By the address that the
     /// outermost names clients are told apart.
     pub trusted_proxies: u8,
+    /// Forwards events to the endpoints of channels, if this is set.
+    pub forwarding: Option<ForwardingConfig>,
     /// Counters.
     pub metrics: Metrics,
     /// Where to say that every application and grant is known that can be.
@@ -80,7 +87,10 @@ pub struct Gateway {
 
 impl Gateway {
     /// Answers until the shutdown.
-    pub async fn run(self, listener: TcpListener) {
+    ///
+    /// # Errors
+    /// When the queue of events cannot be opened, or breaks: what was acknowledged last may be lost then, and nothing more is.
+    pub async fn run(self, listener: TcpListener) -> anyhow::Result<()> {
         let Self { client, metrics, ready, shutdown, isolation, .. } = self;
         let mut watches = JoinSet::new();
         let namespaces = Arc::new(WatchedNamespaces::new(&self.scopes, metrics.clone()));
@@ -89,6 +99,14 @@ impl Gateway {
         let keyring = Keyring::start(&client, keyring, &namespaces, &metrics, isolation, &surplus, &mut watches);
         let grants = Arc::new(Grants::start(&client, &namespaces, &metrics, isolation, &surplus, &mut watches));
         let events = Events::start(&client, namespaces.names(), &grants, &self.clock, &metrics, &mut watches);
+        let (forwarding, broken) = match self.forwarding {
+            Some(config) => {
+                let (forwarding, broken) =
+                    Forwarding::start(config, &events.channels, &keyring, &metrics, &mut watches)?;
+                (Some(forwarding), broken.boxed())
+            }
+            None => (None, std::future::pending().boxed()),
+        };
         watches.spawn(tell_when_ready(namespaces, Arc::clone(&keyring), ready, isolation));
         let guard = Guard {
             client: client.clone(),
@@ -105,15 +123,16 @@ impl Gateway {
             clock: self.clock,
         };
         let oauth = OAuth::new(client, self.graph, login, grants, Arc::clone(&keyring), metrics.clone());
-        let webhooks = Webhooks::new(keyring, events, metrics);
+        let webhooks = Webhooks::new(keyring, events, forwarding, metrics);
         let server = listener::serve(listener, router(webhooks, oauth), Limits::PUBLIC, shutdown.cancelled());
         let overdue = async {
             shutdown.cancelled().await;
             tokio::time::sleep(DRAIN).await;
         };
         tokio::select! {
-            () = server => {}
-            () = overdue => {}
+            () = server => Ok(()),
+            () = overdue => Ok(()),
+            broken = broken => Err(broken.into()),
         }
     }
 }

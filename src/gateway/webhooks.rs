@@ -12,7 +12,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::body::BodyReader;
-use super::events::Events;
+use super::events::{Events, Taken};
+use super::forwarding::Forwarding;
 use super::keyring::{AppKeys, Keyring};
 use super::{challenge, signature};
 use crate::base::key::Key;
@@ -24,12 +25,13 @@ pub(super) struct Webhooks {
     bodies: BodyReader,
     keyring: Arc<Keyring>,
     events: Events,
+    forwarding: Option<Forwarding>,
     metrics: Metrics,
 }
 
 impl Webhooks {
-    pub(super) fn new(keyring: Arc<Keyring>, events: Events, metrics: Metrics) -> Self {
-        Self { bodies: BodyReader::default(), keyring, events, metrics }
+    pub(super) fn new(keyring: Arc<Keyring>, events: Events, forwarding: Option<Forwarding>, metrics: Metrics) -> Self {
+        Self { bodies: BodyReader::default(), keyring, events, forwarding, metrics }
     }
 }
 
@@ -74,7 +76,7 @@ async fn verify(
     }
 }
 
-/// Events. Their signature is checked on the raw bytes; what is in them changes no answer. Without a
+/// Events. Their signature is checked on the raw bytes; what is in them changes no answer, unless what is to be forwarded cannot be kept. Without a
 /// signature to check the body is not read; that of an unknown application is, so that the time taken tells nothing.
 async fn receive(
     State(webhooks): State<Arc<Webhooks>>,
@@ -103,6 +105,11 @@ async fn receive(
     if entry.is_none() {
         return denied(app.app_secret_is_known);
     }
-    webhooks.events.take(&app.app, body.bytes());
-    StatusCode::OK
+    let Taken { to_forward, misses } = webhooks.events.take(&app.app, body.bytes());
+    drop(body);
+    match &webhooks.forwarding {
+        Some(_) if misses => StatusCode::SERVICE_UNAVAILABLE,
+        Some(forwarding) if !to_forward.is_empty() => forwarding.keep(to_forward).await,
+        _ => StatusCode::OK,
+    }
 }

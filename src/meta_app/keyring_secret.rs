@@ -19,10 +19,11 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::sync::watch as state;
 
-use crate::api::keyring::{KEYRING_TYPE, key, namespace_of};
+use crate::api::keyring::{FORWARDING_KEY, KEYRING_TYPE, key, namespace_of};
 use crate::api::references::Purpose;
 use crate::api::{MetaApp, PURPOSE_LABEL};
 use crate::base::key::{Key, KindName, version};
+use crate::base::signing_key::ForwardingKey;
 use crate::cluster::error::Failure;
 use crate::cluster::secrets::KIND;
 use crate::cluster::watch::Change;
@@ -59,6 +60,8 @@ pub struct Keyring {
     answered: state::Sender<bool>,
     /// Bounds how often it is put right.
     repairs: Mutex<TokenBucket>,
+    /// As it was seen last.
+    forwarding_key: Mutex<Option<ForwardingKey>>,
     /// Told when there may be an entry in it of a MetaApp that is not there.
     pub(crate) news: Notify,
     metrics: Metrics,
@@ -69,9 +72,10 @@ impl Keyring {
     pub fn new(client: &Client, key: Key, release: &str, metrics: &Metrics) -> (Self, Writer<Secret>) {
         let (shown, writer) = reflector::store();
         let (api, metrics) = (Api::namespaced(client.clone(), &key.namespace), metrics.clone());
-        let (written, answered, news) = Default::default();
+        let (written, answered, news, forwarding_key) = Default::default();
         let (release, repairs) = (release.to_owned(), Mutex::new(TokenBucket::full(Timestamp::UNIX_EPOCH)));
-        (Self { key, release, api, shown, written, answered, repairs, news, metrics }, writer)
+        let keyring = Self { key, release, api, shown, written, answered, repairs, forwarding_key, news, metrics };
+        (keyring, writer)
     }
 
     /// Waits until there was an answer to what it holds.
@@ -87,14 +91,42 @@ impl Keyring {
         [written, self.shown.get(&self.key.to_ref())].into_iter().flatten().max_by_key(at)
     }
 
+    /// What the keys of all endpoints are made of, once it was made. Whoever removes it removes it from the Secret alone.
+    pub fn forwarding_key(&self) -> Option<ForwardingKey> {
+        let shown = self.entry(FORWARDING_KEY).and_then(|text| ForwardingKey::parse(&text));
+        let mut known = self.forwarding_key.lock();
+        if shown.is_some() {
+            known.clone_from(&shown);
+        }
+        shown
+    }
+
+    /// Makes it, or writes again what was there: bots were told the keys that are made of it.
+    ///
+    /// # Errors
+    /// When the Kubernetes API refuses or does not answer.
+    pub async fn put_forwarding_key(&self) -> Result<(), Failure> {
+        if !*self.answered.borrow() {
+            let detail = "the watch has brought nothing yet".to_owned();
+            return Err(Failure::Kubernetes { what: "reading the keyring", detail, conflict: true });
+        }
+        if self.forwarding_key().is_some() {
+            return Ok(());
+        }
+        let key = self.forwarding_key.lock().get_or_insert_with(ForwardingKey::generate).text();
+        self.put(FORWARDING_KEY, key.into_bytes()).await
+    }
+
     /// What it holds under a key.
     pub fn entry(&self, key: &str) -> Option<Vec<u8>> {
         self.current()?.data.as_ref()?.get(key).map(|value| value.0.clone())
     }
 
+    /// The keys of MetaApps in it.
     pub fn keys(&self) -> Vec<String> {
         let current = self.current().filter(|it| self.is_ours(it));
-        current.iter().flat_map(|it| it.data.iter().flatten()).map(|(key, _)| key.clone()).collect()
+        let all = current.iter().flat_map(|it| it.data.iter().flatten()).map(|(key, _)| key);
+        all.filter(|key| *key != FORWARDING_KEY).cloned().collect()
     }
 
     /// Writes what is under one key.

@@ -3,6 +3,7 @@
 
 mod api_server;
 mod build;
+mod forwarding;
 mod gateway;
 mod labels;
 mod unguarded;
@@ -27,6 +28,7 @@ use crate::base::priority::Priority;
 use crate::base::watch_health::WatchHealth;
 use crate::graph::CallObserver;
 pub use api_server::ApiServer;
+pub use forwarding::Forwarding;
 pub use gateway::{Gateway, ItemResult};
 use labels::{
     AppLabels, CallLabels, Durations, KindLabel, PassLabels, PriorityLabel, RepairLabels, ResultLabel, VisitLabels,
@@ -64,6 +66,7 @@ pub struct Metrics {
     clock_skew: Gauge,
     unguarded: Unguarded,
     gateway: Gateway,
+    forwarding: Forwarding,
 }
 
 impl Default for Metrics {
@@ -107,6 +110,7 @@ impl Metrics {
             clock_skew: Gauge::default(),
             unguarded: Unguarded::default(),
             gateway: Gateway::default(),
+            forwarding: Forwarding::default(),
         };
         registry.register("reconcile_duration_seconds", "Passes by kind and outcome", metrics.passes.clone());
         registry.register(
@@ -186,6 +190,7 @@ impl Metrics {
         metrics.api_server.register(&mut registry);
         metrics.gateway.register(&mut registry);
         build::register(&mut registry);
+        metrics.forwarding.register(&mut registry);
         metrics.begin_with_nought();
         Self { registry: Arc::new(RwLock::new(registry)), ..metrics }
     }
@@ -213,6 +218,11 @@ impl Metrics {
     /// What is counted of the API server.
     pub const fn api_server(&self) -> &ApiServer {
         &self.api_server
+    }
+
+    /// What the gateway counts of the events that it forwards.
+    pub const fn forwarding(&self) -> &Forwarding {
+        &self.forwarding
     }
 
     /// What the gateway counts.

@@ -1,8 +1,10 @@
 //! Flags for the gateway.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
+use ipnet::IpNet;
 use reqwest::Url;
 
 use super::common::{CommonSettings, DEFAULT_KEYRING};
@@ -37,6 +39,18 @@ pub struct GatewaySettings {
     /// that the outermost proxy adds tells people apart. Count at least the proxy that terminates TLS; 0 if that one adds no address.
     #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=8), value_name = "N")]
     pub trusted_proxies: u8,
+    /// Directory for events that are to be forwarded, of this gateway alone. Without it nothing is forwarded.
+    #[arg(long, env = "QUEUE", value_name = "DIRECTORY")]
+    pub queue: Option<PathBuf>,
+    /// Ranges of addresses that nothing is forwarded to, besides those that are not public: of pods, Services and nodes.
+    #[arg(long, env = "DENY_CIDRS", value_delimiter = ',', value_name = "CIDR,...")]
+    pub deny_cidrs: Vec<IpNet>,
+    /// Ranges of addresses that events may be forwarded to although they are not public.
+    #[arg(long, env = "ALLOW_CIDRS", value_delimiter = ',', value_name = "CIDR,...")]
+    pub allow_cidrs: Vec<IpNet>,
+    /// Domain of the cluster, as in the names of its Services.
+    #[arg(long, env = "CLUSTER_DOMAIN", default_value = "cluster.local", value_parser = value::object_name, value_name = "DOMAIN")]
+    pub cluster_domain: String,
     /// Address of the probes and metrics listener.
     #[arg(long, env = "METRICS_ADDR", default_value = "0.0.0.0:8081", value_parser = value::address, value_name = "ADDRESS")]
     pub metrics_addr: SocketAddr,

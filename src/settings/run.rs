@@ -35,6 +35,9 @@ pub struct RunSettings {
     /// Public base URL of the gateway, such as https://hooks.example.com. Leave it unset if no gateway is installed.
     #[arg(long, env = "GATEWAY_URL", value_name = "URL")]
     pub gateway_url: Option<String>,
+    /// Whether that gateway forwards events to the endpoints of channels: it was started with --queue.
+    #[arg(long, env = "FORWARDING")]
+    pub forwarding: bool,
     /// Address of the probes and metrics listener.
     #[arg(long, env = "METRICS_ADDR", default_value = "0.0.0.0:8080", value_parser = value::address, value_name = "ADDRESS")]
     pub metrics_addr: SocketAddr,

@@ -19,6 +19,7 @@ mod doc_outputs;
 mod drift;
 mod faults;
 mod fences;
+mod forwarding;
 mod gateway;
 mod gauges;
 mod generated;

@@ -93,6 +93,12 @@ async fn connected(env: &Env, operator: &Running) -> Result<()> {
         Ok(())
     })
     .await?;
+    // The Service of a bot is looked for.
+    let bot = shop.replace("{direct: {}}", "{bot: {serviceRef: {name: bot, port: 80}}}");
+    env.apply(&bot).await?;
+    env.channel_is(&env.tenant_a, "shop", &["EndpointReady=False/ServiceNotFound"]).await?;
+    env.apply(&format!("{shop}  publishToken: true\n")).await?;
+    env.channel_is(&env.tenant_a, "shop", &["Ready=True", "TokenPublished=True"]).await?;
     quiet(operator).await?;
     env.apply(&env.app_manifest()).await?;
     env.app_is(&["Ready=True"]).await?;

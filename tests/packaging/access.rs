@@ -73,6 +73,7 @@ fn the_operator_may_do_in_a_watched_namespace_what_it_needs_and_nothing_else() {
         "patch metagrants/status.metachannels.io",
         "patch facebookchannels/status.metachannels.io",
         "get,list,watch,create,update,delete secrets.",
+        "get services.",
         "create,patch events.events.k8s.io",
         "list,watch configmaps./metachannels-release",
         "get namespaces.",

@@ -10,11 +10,15 @@
 - apiGroups: [metachannels.io]
   resources: [metaapps/status, metagrants/status, facebookchannels/status]
   verbs: [patch]
-# create: what the operator makes: verify tokens, tokens that grants use, published page tokens; update: the latter two;
-# delete: published page tokens alone.
+# create: what the operator makes: verify tokens, tokens that grants use, published page tokens, keys of endpoints; update: all but the
+# first; delete: the last two.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, update, delete]
+# The Service that handles the traffic of a channel.
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

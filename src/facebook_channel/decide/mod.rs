@@ -53,8 +53,13 @@ pub fn decide(
         return Some(Plan { mutation: claim::restoration(&case), report: idle::paused(&case) });
     }
     if !seen.look {
-        let mutation = claim::restoration(&case).or_else(|| publication::restoration(&case));
-        let status = approval::retold(&case, case.amended().unwrap_or_else(|| previous.clone()));
+        let restored = claim::restoration(&case).or_else(|| publication::restoration(&case));
+        let mutation = restored.or_else(|| endpoint::mutation(&case));
+        let known = FacebookChannelStatus {
+            endpoint: previous.endpoint.as_ref().and_then(|_| endpoint::status(&case)),
+            ..case.amended().unwrap_or_else(|| previous.clone())
+        };
+        let status = approval::retold(&case, known);
         let idle = mutation.is_none() && status == *previous;
         return (!idle).then(|| Plan {
             mutation,
@@ -73,12 +78,12 @@ pub fn decide(
     let evidence = receiver::evidence(&case);
     let receiver = receiver::receiver(&case, evidence.as_ref());
     let receiving = receiver::link(&case, &receiver);
-    let endpoint = case.endpoint();
+    let endpoint = endpoint::endpoint(&case);
     let (published, publication) = publication::publication(&case, &authorized, &claimed);
     let refused = [claim::unrecorded(&case), publication::left(&case, &authorized)];
     let given_away = claim::given_away(&case);
     let page_mutation = page_mutation.filter(|_| given_away.is_none());
-    let mutation = claim_mutation.or(page_mutation).or(publication);
+    let mutation = claim_mutation.or(page_mutation).or(publication).or_else(|| endpoint::mutation(&case));
     let findings = Findings {
         authorized,
         claimed,

@@ -2,12 +2,12 @@
 //! Secret that someone deleted comes back without a check.
 
 use super::super::model::Mutation;
-use super::super::publication as secret;
+use super::super::{channel_secret, publication as secret};
 use super::case::{Case, Findings};
 use crate::api::Reason;
 use crate::api::conditions::{ConditionType, Finding, Status, find};
 use crate::controller::being_deleted::being_deleted;
-use crate::facebook_channel::model::{Content, PublicationSeen};
+use crate::facebook_channel::model::{Content, SecretSeen};
 use crate::ownership::ClaimSeen;
 
 /// The condition TokenPublished, if it is declared, and what to do about the Secret.
@@ -31,7 +31,7 @@ pub(super) fn restoration(case: &Case<'_>) -> Option<Mutation> {
 
 /// Name of the Secret, while it is there for a bot to use.
 pub(super) fn secret_name(case: &Case<'_>, findings: &Findings) -> Option<String> {
-    let ours = matches!(case.seen.publication, PublicationSeen::Ours(_));
+    let ours = matches!(case.seen.publication, SecretSeen::Ours(_));
     let name = case.channel.metadata.name.as_deref().unwrap_or_default();
     let withdrawn = is_withdrawn(case, &findings.authorized) && !case.observes();
     (ours && !withdrawn).then(|| secret::secret_name(name))
@@ -59,14 +59,12 @@ fn mutation(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Option<
     let at_hand = case.seen.token.fingerprint().is_some();
     let publish = || (at_hand && may_be_published(case, authorized, claimed)).then_some(Mutation::Publish);
     match case.seen.publication {
-        PublicationSeen::Leftover | PublicationSeen::Ours(_) if is_withdrawn(case, authorized) => {
-            Some(Mutation::Withdraw)
-        }
+        SecretSeen::Leftover | SecretSeen::Ours(_) if is_withdrawn(case, authorized) => Some(Mutation::Withdraw),
         // Whoever mounts what a restore brought along keeps it, until it can be written over.
-        PublicationSeen::Missing | PublicationSeen::Leftover | PublicationSeen::Ours(Content::Outdated) => publish(),
+        SecretSeen::Missing | SecretSeen::Leftover | SecretSeen::Ours(Content::Outdated) => publish(),
         // In the next slot: whoever keeps changing it is not raced with.
-        PublicationSeen::Ours(Content::Touched) if case.seen.look => publish(),
-        PublicationSeen::Ours(_) | PublicationSeen::Taken => None,
+        SecretSeen::Ours(Content::Touched) if case.seen.look => publish(),
+        SecretSeen::Ours(_) | SecretSeen::Taken => None,
     }
 }
 
@@ -76,7 +74,7 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
         let seen = "No page token is published for a page that is declared disconnected or given away.";
         return case.found(Status::False, Reason::DeclaredDisconnected, seen, "");
     }
-    if case.seen.publication == PublicationSeen::Taken {
+    if case.seen.publication == SecretSeen::Taken {
         let namespace = case.channel.metadata.namespace.as_deref().unwrap_or_default();
         return case.found(
             Status::False,
@@ -92,7 +90,7 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
         return case.found(Status::Unknown, Reason::CredentialUnverified, seen, "");
     }
     match case.seen.publication {
-        PublicationSeen::Ours(Content::Current) => {
+        SecretSeen::Ours(Content::Current) => {
             case.found(Status::True, Reason::SecretSynced, format!("Secret {name} holds the page token."), "")
         }
         _ if case.is_deleted() => {
@@ -105,7 +103,7 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
             format!("Secret {name} does not hold the page token. The channel is only observed, so the operator writes no Secret."),
             "The maintainer of this object must set spec.managementPolicy to Manage, and the operator writes it; or set spec.publishToken to false.",
         ),
-        _ => case.refused(secret::KIND).unwrap_or_else(|| {
+        _ => case.refused(channel_secret::KIND).unwrap_or_else(|| {
             let seen = format!("The page token is being written to Secret {name}.");
             case.found(Status::Unknown, Reason::Pending, seen, "")
         }),
@@ -115,9 +113,9 @@ fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Findin
 /// That the API server refuses to delete what may not be published any longer.
 pub(super) fn left(case: &Case<'_>, authorized: &Finding) -> Option<Finding> {
     let there = match case.seen.publication {
-        PublicationSeen::Ours(_) => is_withdrawn(case, authorized),
-        PublicationSeen::Leftover => !case.channel.spec.publish_token,
-        PublicationSeen::Missing | PublicationSeen::Taken => false,
+        SecretSeen::Ours(_) => is_withdrawn(case, authorized),
+        SecretSeen::Leftover => !case.channel.spec.publish_token,
+        SecretSeen::Missing | SecretSeen::Taken => false,
     };
-    case.refused(secret::KIND).filter(|_| there && !case.observes())
+    case.refused(channel_secret::KIND).filter(|_| there && !case.observes())
 }

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::case::{Case, Findings};
-use super::{approval, authorization, connection, grant, page, previous_app, publication, restriction, wish};
+use super::{approval, authorization, connection, endpoint, grant, page, previous_app, publication, restriction, wish};
 use crate::api::conditions::{Finding, Status, assemble};
 use crate::api::outcome::Class;
 use crate::api::{
-    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, EndpointStatus, FacebookChannelStatus,
+    AssetClaim, AuthorizationStatus, ChannelSubscriptionStatus, Connection, FacebookChannelStatus,
     PrimaryReceiverStatus, Reason,
 };
 use crate::base::clock::Moment;
@@ -72,7 +72,7 @@ impl Case<'_> {
             subscription: self.subscription().filter(|_| findings.parted().is_none()),
             restricted_since,
             primary_receiver,
-            endpoint: self.channel.spec.endpoint.kind().map(|kind| EndpointStatus { kind }),
+            endpoint: endpoint::status(self),
             published_secret_name: publication::secret_name(self, findings),
             inbound: inbound::kept(self.channel, claim_name.as_ref()),
             claim_name,

@@ -1,7 +1,7 @@
 //! Which channel holds which page, and what was heard of each. Of a channel that holds no page nothing is kept, and of the others the
 //! little that is needed; the watches of `cluster/watch` keep whole objects, twice while they list.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,8 @@ use kube_runtime::watcher::{Config, DefaultBackoff, Event};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use webhook_forwarder::delivery::Wakes;
+use webhook_forwarder::event::ChannelId;
 
 use super::evidence::{Heard, Sign, is_news};
 use crate::api::{CredentialSource, FacebookChannel, InboundStatus};
@@ -23,6 +25,7 @@ use crate::base::ids::{PageId, Uid};
 use crate::base::key::{Key, version};
 use crate::base::watch_health::cause;
 use crate::cluster::scoped;
+use crate::gateway::route::Route;
 use crate::meta_app::seen;
 use crate::metrics::Metrics;
 
@@ -49,6 +52,8 @@ struct Holder {
     /// Version of the object that this is known from.
     version: u64,
     through: Through,
+    /// Where its events go, if they are forwarded.
+    route: Option<Arc<Route>>,
     /// What events showed; nothing of a channel that has none.
     known: Option<Box<Known>>,
 }
@@ -76,9 +81,15 @@ type Place = (PageId, Key);
 
 /// The channels that hold their pages.
 #[derive(Default)]
-pub(super) struct Channels {
+pub(in crate::gateway) struct Channels {
     holders: Mutex<BTreeMap<Place, Holder>>,
+    /// Where events go, by channel.
+    routes: Mutex<HashMap<ChannelId, Arc<Route>>>,
+    /// Namespaces whose channels were listed.
+    listed: Mutex<HashSet<String>>,
     pub(super) changed: Notify,
+    /// Told of routes that become others.
+    pub(in crate::gateway) wakes: Wakes,
 }
 
 /// What came of an event.
@@ -108,10 +119,12 @@ impl Holder {
             CredentialSource::Grant(declared) => Through::Grant(Key::new(namespace, &declared.name)),
         };
         let written = status.inbound.clone();
+        let route = Route::of(channel).map(Arc::new);
         Some(Self {
             uid: Uid::of(channel),
             version: version(channel.meta()).unwrap_or_default(),
             through,
+            route,
             known: written.map(|written| Box::new(Known { written: Some(written), ..Known::default() })),
         })
     }
@@ -162,7 +175,9 @@ impl Channels {
         let place = place_of(channel);
         let mut holders = self.holders.lock();
         let before = holders.remove(&place);
-        let Some(mut holder) = Holder::of(channel) else { return };
+        let now = Holder::of(channel);
+        self.reroute(before.as_ref(), now.as_ref());
+        let Some(mut holder) = now else { return };
         if let Some(before) = before {
             holder.succeed(before);
         }
@@ -177,19 +192,66 @@ impl Channels {
         }
     }
 
+    /// The route of a channel is, or is no more, as its object says.
+    fn reroute(&self, before: Option<&Holder>, now: Option<&Holder>) {
+        let route = |holder: Option<&Holder>| holder.and_then(|it| it.route.clone());
+        let (before, now) = (route(before), route(now));
+        if before == now {
+            return;
+        }
+        let mut routes = self.routes.lock();
+        if let Some(before) = before {
+            routes.remove(&before.channel);
+        }
+        if let Some(now) = now {
+            let channel = now.channel;
+            routes.insert(channel, now);
+            drop(routes);
+            self.wakes.endpoint_changed(channel);
+        }
+    }
+
+    /// Where the events of a channel go.
+    pub(in crate::gateway) fn route(&self, channel: ChannelId) -> Option<Arc<Route>> {
+        self.routes.lock().get(&channel).cloned()
+    }
+
+    /// Where the events of a page go that were sent to an application; `is_of` says whether a channel is one of its own.
+    pub(super) fn route_of(&self, page: &str, is_of: impl Fn(&Through) -> bool) -> Option<Arc<Route>> {
+        of_page(&mut self.holders.lock(), page, is_of)?.route.clone()
+    }
+
+    /// Whether the channels of all these namespaces were listed.
+    pub(super) fn are_listed(&self, namespaces: &[String]) -> bool {
+        let listed = self.listed.lock();
+        namespaces.iter().all(|namespace| listed.contains(namespace))
+    }
+
     fn gone(&self, channel: &FacebookChannel) {
-        self.holders.lock().remove(&place_of(channel));
+        let gone = self.holders.lock().remove(&place_of(channel));
+        self.reroute(gone.as_ref(), None);
     }
 
     /// Of what cannot be decoded nothing is known.
     fn undecodable(&self, key: &Key) {
-        self.holders.lock().retain(|(_, known), _| known != key);
+        self.keep(|(_, known)| known != key);
+    }
+
+    fn keep(&self, keep: impl Fn(&Place) -> bool) {
+        self.holders.lock().retain(|place, holder| {
+            let kept = keep(place);
+            if !kept {
+                self.reroute(Some(holder), None);
+            }
+            kept
+        });
     }
 
     /// Everything was listed in a namespace, or in all if it has no name.
     fn listed(&self, namespace: &str, there: &HashSet<Place>) {
         let elsewhere = |key: &Key| !namespace.is_empty() && key.namespace != namespace;
-        self.holders.lock().retain(|place, _| elsewhere(&place.1) || there.contains(place));
+        self.keep(|place| elsewhere(&place.1) || there.contains(place));
+        self.listed.lock().insert(namespace.to_owned());
     }
 
     /// Hears of an event on a page, which was sent to an application; `is_of` says whether a channel is one of its own.
@@ -202,12 +264,8 @@ impl Channels {
         now: Timestamp,
         is_of: impl Fn(&Through) -> bool,
     ) -> Took {
-        let (page, first) = (PageId::new(page), Key::new("", ""));
         let mut holders = self.holders.lock();
-        let mut of_page = holders.range_mut((page.clone(), first)..).take_while(|((known, _), _)| *known == page);
-        let Some((_, holder)) = of_page.find(|(_, holder)| is_of(&holder.through)) else {
-            return Took::UnknownPage;
-        };
+        let Some(holder) = of_page(&mut holders, page, is_of) else { return Took::UnknownPage };
         let known = holder.known.get_or_insert_default();
         let heard = match &mut known.heard {
             Some((known, heard)) if known == app_id => heard,
@@ -286,6 +344,17 @@ impl Channels {
 
 fn later(at: Instant, by: Duration) -> Instant {
     at.checked_add(by).unwrap_or(at)
+}
+
+/// The channel that holds a page, of those that `is_of` holds for.
+fn of_page<'a>(
+    holders: &'a mut BTreeMap<Place, Holder>,
+    page: &str,
+    is_of: impl Fn(&Through) -> bool,
+) -> Option<&'a mut Holder> {
+    let (page, first) = (PageId::new(page), Key::new("", ""));
+    let mut of_page = holders.range_mut((page.clone(), first)..).take_while(|((known, _), _)| *known == page);
+    of_page.find(|(_, holder)| is_of(&holder.through)).map(|(_, holder)| holder)
 }
 
 fn place_of(channel: &FacebookChannel) -> Place {

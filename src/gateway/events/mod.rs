@@ -4,6 +4,8 @@
 //! channel holds which page, from a watch; `writer` writes `status.inbound` of a channel when what is shown becomes something else,
 //! and once a day. The operator weighs it (`facebook_channel/decide/receiver.rs`). Of several replicas each hears a part: what one
 //! wrote the others take in.
+//!
+//! What is in an event is handed on as it was sent, to be forwarded where its channel says so (`forwarding`).
 
 mod channels;
 mod evidence;
@@ -13,22 +15,32 @@ mod tests;
 mod writer;
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use kube::Client;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
+use webhook_forwarder::event::NewEvent;
 
-use self::channels::{Channels, Through, Took};
-use self::payload::Item;
+pub(super) use self::channels::Channels;
+use self::channels::{Through, Took};
+use self::payload::{Item, Sent};
 use self::writer::Writer;
 use super::oauth::Grants;
+use super::route::Route;
 use crate::api::MetaApp;
 use crate::base::clock::Clock;
 use crate::base::key::Key;
 use crate::metrics::{ItemResult, Metrics};
 
-/// Takes evidence from events.
+/// How long namespaces whose channels were not listed are waited for after the start.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Takes evidence from events, and finds out which are to be forwarded.
 pub(super) struct Events {
-    channels: Arc<Channels>,
+    pub(super) channels: Arc<Channels>,
+    namespaces: Vec<String>,
+    started: Instant,
     grants: Arc<Grants>,
     clock: Clock,
     metrics: Metrics,
@@ -45,33 +57,60 @@ impl Events {
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let channels = Arc::new(Channels::default());
-        for namespace in namespaces {
+        for namespace in namespaces.clone() {
             tasks.spawn(channels::watch(Arc::clone(&channels), client.clone(), namespace, metrics.clone()));
         }
         let writer = Writer { client: client.clone(), channels: Arc::clone(&channels), metrics: metrics.clone() };
         tasks.spawn(writer.run());
-        Self { channels, grants: Arc::clone(grants), clock: clock.clone(), metrics: metrics.clone() }
+        let (grants, started) = (Arc::clone(grants), Instant::now());
+        Self { channels, namespaces, started, grants, clock: clock.clone(), metrics: metrics.clone() }
     }
 
-    /// Takes the events in a body that was signed for this application. Whatever is in it, there is no error: Meta is to send no
-    /// such body again.
-    pub(super) fn take(&self, app: &MetaApp, body: &[u8]) {
+    /// Takes the events in a body that was signed for this application, and gives those that are to be forwarded. Whatever is in it,
+    /// there is no error: Meta is to send no such body again.
+    pub(super) fn take(&self, app: &MetaApp, body: &[u8]) -> Taken {
         let (key, app_id, now) = (Key::of(app), app.spec.app_id.as_str(), self.clock.now());
-        payload::each_item(body, app_id, |page, item| {
-            let (kind, result) = match item {
-                Item::Unknown => (item.as_str(), ItemResult::NotParsed),
-                Item::Other => (item.as_str(), ItemResult::NotEvidence),
-                Item::Sign(sign, at) => {
-                    let is_of = |through: &Through| match through {
-                        Through::App(app) => *app == key,
-                        Through::Grant(grant) => self.grants.get(grant).is_some_and(|grant| grant.app() == key),
-                    };
-                    let took = self.channels.hear(page, app_id, sign, at, now, is_of);
-                    (item.as_str(), took.into())
-                }
+        let received = SystemTime::from(now);
+        let is_of = |through: &Through| match through {
+            Through::App(app) => *app == key,
+            Through::Grant(grant) => self.grants.get(grant).is_some_and(|grant| grant.app() == key),
+        };
+        let mut taken = Taken::default();
+        payload::each_item(body, app_id, |sent, item| {
+            let page = sent.map_or("", |sent| sent.page);
+            let result = match item {
+                Item::Unknown => ItemResult::NotParsed,
+                Item::Other => ItemResult::NotEvidence,
+                Item::Sign(sign, at) => self.channels.hear(page, app_id, sign, at, now, is_of).into(),
             };
-            self.metrics.gateway().webhook_item(kind, result);
+            taken.misses |= result == ItemResult::UnknownPage;
+            self.metrics.gateway().webhook_item(item.as_str(), result);
+            let Some(sent) = sent else { return };
+            let route = self.channels.route_of(sent.page, is_of).filter(|route| route.wants(sent.list));
+            taken.to_forward.extend(route.map(|route| event(&route, sent, received)));
         });
+        // A channel that is there may not be known yet.
+        taken.misses &= self.started.elapsed() < PATIENCE && !self.channels.are_listed(&self.namespaces);
+        taken
+    }
+}
+
+/// What was in a body.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) to_forward: Vec<NewEvent>,
+    /// Whether something is of a channel that may be there and is not known yet: it is to be sent again.
+    pub(super) misses: bool,
+}
+
+fn event(route: &Route, sent: Sent<'_>, received: SystemTime) -> NewEvent {
+    NewEvent {
+        channel: route.channel,
+        kind: sent.list,
+        entry_id: sent.page.into(),
+        entry_time: sent.entry_time,
+        item: sent.raw.as_bytes().into(),
+        received,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reads the body of a POST with events, as far as it is evidence. A part that cannot be read costs only itself.
+//! Reads the body of a POST with events, as far as it is evidence, and shows each item as it was sent. A part that cannot be read
+//! costs only itself.
 
 use std::fmt;
 
@@ -7,6 +8,7 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 use serde_json::{Deserializer, Value};
+use webhook_forwarder::event::EventKind;
 
 use super::evidence::Sign;
 use crate::graph::PAGE_INBOX;
@@ -40,11 +42,16 @@ impl Item {
     }
 }
 
-/// The list of an entry that an item stands in.
-#[derive(Clone, Copy, PartialEq)]
-enum Place {
-    Messaging,
-    Standby,
+/// An item as it was sent.
+#[derive(Clone, Copy)]
+pub(super) struct Sent<'a> {
+    /// The page that it is about.
+    pub(super) page: &'a str,
+    /// Time of its entry, in milliseconds; 0 if there is none.
+    pub(super) entry_time: i64,
+    pub(super) list: EventKind,
+    /// The bytes of the item.
+    pub(super) raw: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -60,9 +67,13 @@ struct Entry<'a> {
     #[serde(borrow, default)]
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    time: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     messaging: Option<&'a RawValue>,
     #[serde(borrow, default)]
     standby: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    changes: Option<&'a RawValue>,
 }
 
 /// The parts of an item that tell what it is.
@@ -104,9 +115,9 @@ struct Handover<'a> {
     new_owner_app_id: Option<&'a RawValue>,
 }
 
-/// Shows each item of a body with the id of its page. What is not about a page has none.
-pub(super) fn each_item(body: &[u8], app_id: &str, mut show: impl FnMut(&str, Item)) {
-    let unknown = |show: &mut dyn FnMut(&str, Item)| show("", Item::Unknown);
+/// Shows each item of a body as it was sent, and what is in it. What is not about a page was not sent by anybody.
+pub(super) fn each_item(body: &[u8], app_id: &str, mut show: impl FnMut(Option<Sent<'_>>, Item)) {
+    let unknown = |show: &mut dyn FnMut(Option<Sent<'_>>, Item)| show(None, Item::Unknown);
     let body = serde_json::from_slice::<&RawValue>(body).ok().and_then(object::<Body<'_>>);
     let Some(Body { object: Some(kind), entry: Some(entries) }) = body else { return unknown(&mut show) };
     if value(kind) != "page" {
@@ -120,11 +131,18 @@ pub(super) fn each_item(body: &[u8], app_id: &str, mut show: impl FnMut(&str, It
             unknown(&mut show);
             return Some(());
         };
-        for (place, list) in [(Place::Messaging, entry.messaging), (Place::Standby, entry.standby)] {
-            let Some(list) = list else { continue };
-            let read = each(list, &mut |item| {
+        let entry_time = entry.time.and_then(|raw| integer(&value(raw))).unwrap_or_default();
+        let lists = [
+            (EventKind::Messaging, entry.messaging),
+            (EventKind::Standby, entry.standby),
+            (EventKind::Change, entry.changes),
+        ];
+        for (list, items) in lists {
+            let Some(items) = items else { continue };
+            let read = each(items, &mut |item| {
                 left = left.checked_sub(1)?;
-                show(&page, read_item(item, place, &page, app_id));
+                let sent = Sent { page: &page, entry_time, list, raw: item.get() };
+                show(Some(sent), read_item(item, list, &page, app_id));
                 Some(())
             });
             if !read {
@@ -138,11 +156,14 @@ pub(super) fn each_item(body: &[u8], app_id: &str, mut show: impl FnMut(&str, It
     }
 }
 
-fn read_item(raw: &RawValue, place: Place, page: &str, app_id: &str) -> Item {
+fn read_item(raw: &RawValue, list: EventKind, page: &str, app_id: &str) -> Item {
+    if list == EventKind::Change {
+        return Item::Other;
+    }
     let Some(parts) = object::<Parts<'_>>(raw) else { return Item::Unknown };
     let sign = match (parts.message, parts.postback, parts.app_roles) {
-        (Some(message), _, _) => read_message(message, parts.sender, place, page),
-        (None, Some(_), _) => from_person(parts.sender, place, page),
+        (Some(message), _, _) => read_message(message, parts.sender, list, page),
+        (None, Some(_), _) => from_person(parts.sender, list, page),
         (None, None, Some(roles)) => role(roles, app_id),
         (None, None, None) => handover(parts.pass_thread_control.or(parts.take_thread_control)),
     };
@@ -156,20 +177,20 @@ fn read_item(raw: &RawValue, place: Place, page: &str, app_id: &str) -> Item {
 /// A sign, nothing, or something of a shape that is not known.
 type Read = Result<Option<Sign>, ()>;
 
-fn read_message(raw: &RawValue, sender: Option<&RawValue>, place: Place, page: &str) -> Read {
+fn read_message(raw: &RawValue, sender: Option<&RawValue>, list: EventKind, page: &str) -> Read {
     let Message { is_echo, app_id } = object(raw).ok_or(())?;
     let is_echo = is_echo.map(|raw| flag(&value(raw)).ok_or(())).transpose()?;
     if is_echo == Some(true) {
         let of_inbox = app_id.and_then(read_id).as_deref() == Some(PAGE_INBOX);
         return Ok(of_inbox.then_some(Sign::Inbox));
     }
-    from_person(sender, place, page)
+    from_person(sender, list, page)
 }
 
 /// What a person did. What the page did is told too, and says nothing of who gets what people write.
-fn from_person(sender: Option<&RawValue>, place: Place, page: &str) -> Read {
+fn from_person(sender: Option<&RawValue>, list: EventKind, page: &str) -> Read {
     let sender = sender.and_then(object::<Sender<'_>>).and_then(|sender| read_id(sender.id)).ok_or(())?;
-    let sign = if place == Place::Standby { Sign::Standby } else { Sign::Message };
+    let sign = if list == EventKind::Standby { Sign::Standby } else { Sign::Message };
     Ok((sender != page).then_some(sign))
 }
 

@@ -24,7 +24,7 @@ pub const OF_OBJECTS: [(&str, &str); 9] = [
 /// What is told of applications by a gateway, and by nobody else.
 pub const OF_WEBHOOKS: [(&str, &str); 1] = [("webhook_signatures", "counter")];
 
-pub const FAMILIES: [(&str, &str); 21] = [
+pub const FAMILIES: [(&str, &str); 29] = [
     ("build_info", "gauge"),
     ("claims_unguarded", "gauge"),
     ("clock_skew_seconds", "gauge"),
@@ -46,6 +46,14 @@ pub const FAMILIES: [(&str, &str); 21] = [
     ("writes_withheld", "counter"),
     ("webhook_challenges", "counter"),
     ("webhook_items", "counter"),
+    ("forwarded_event_dead_letters", "counter"),
+    ("forwarded_event_delivery_seconds", "histogram"),
+    ("forwarded_event_failures", "counter"),
+    ("forwarded_events_queued", "counter"),
+    ("forwarded_events_refused", "counter"),
+    ("forwarding_queue_bytes", "gauge"),
+    ("forwarding_queue_commit_seconds", "histogram"),
+    ("forwarding_queue_events", "gauge"),
 ];
 
 /// What rounds of the sweep make; they come once in half a minute.

@@ -202,6 +202,7 @@ impl Env {
                 keyring: DEFAULT_KEYRING.to_owned(),
                 graph_url: self.sandbox.url(),
                 gateway_url: Some("https://hooks.example.com".into()),
+                forwarding: true,
                 channel_period: Duration::from_secs(15 * 60),
                 // So long that no slot of a token comes by chance within the minutes of a test.
                 token_period: Duration::from_secs(100 * 365 * 24 * 60 * 60),

@@ -1,5 +1,6 @@
 //! Gateways of a test: in this process, with its clock.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,15 +8,27 @@ use anyhow::Result;
 use kube::Client;
 use meta_channel_operator::base::clock::Clock;
 use meta_channel_operator::base::clock::Shift;
-use meta_channel_operator::gateway::{Gateway, Isolation};
+use meta_channel_operator::gateway::{ForwardingConfig, Gateway, Isolation};
 use meta_channel_operator::graph::{GraphClient, GraphOptions};
 use meta_channel_operator::metrics::Metrics;
 use meta_channel_operator::server::{self, Readiness};
 use meta_channel_operator::settings::DEFAULT_KEYRING;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use testkit::sandbox::Sandbox;
 use tokio_util::sync::CancellationToken;
+use webhook_forwarder::address::AddressPolicy;
 
 use crate::support::env::{Env, Running};
+
+/// Every host is this machine.
+struct Loopback;
+
+impl Resolve for Loopback {
+    fn resolve(&self, _: Name) -> Resolving {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Box::pin(async move { Ok(Box::new(std::iter::once(here)) as Addrs) })
+    }
+}
 
 impl Env {
     /// The watched namespaces.
@@ -57,6 +70,7 @@ async fn start(
     ready: &Readiness,
 ) -> Result<(Running, String)> {
     let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
+    let queue = tempfile::tempdir()?;
     let listener = server::bind("127.0.0.1:0".parse()?)?;
     let url = format!("http://{}", listener.local_addr()?);
     let gateway = Gateway {
@@ -73,8 +87,17 @@ async fn start(
         ready: ready.clone(),
         shutdown: shutdown.clone(),
         isolation: Isolation::default(),
+        forwarding: Some(ForwardingConfig {
+            directory: queue.path().to_owned(),
+            addresses: AddressPolicy { denied: Vec::new(), allowed: vec!["127.0.0.0/8".parse()?] },
+            names: Arc::new(Loopback),
+            cluster_domain: "cluster.local".to_owned(),
+        }),
     };
-    let task = tokio::spawn(async move { gateway.run(listener).await });
+    let task = tokio::spawn(async move {
+        gateway.run(listener).await.expect("a gateway that runs");
+        drop(queue);
+    });
     Ok((Running { metrics, shutdown, task }, url))
 }
 

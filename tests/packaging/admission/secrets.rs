@@ -112,7 +112,7 @@ async fn all_mail_that_a_gateway_makes_is_let_in() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_writes_the_secrets_that_it_makes_and_no_others() -> Result<()> {
     let cluster = admission_env().await?;
-    let words = "was not created by an operator, which may write only Secrets of the types metachannels.io/verify-token, metachannels.io/grant-token, metachannels.io/published-page-token, metachannels.io/gateway-keyring; all others need";
+    let words = "was not created by an operator, which may write only Secrets of the types metachannels.io/verify-token, metachannels.io/grant-token, metachannels.io/published-page-token, metachannels.io/endpoint-key, metachannels.io/gateway-keyring; all others need";
     let ours = secrets(&cluster.acme, "tenant-a");
     for type_ in ["Opaque", "helm.sh/release.v1", "kubernetes.io/service-account-token", INBOX_TYPE] {
         let mut forged = secret("made", type_);
@@ -133,6 +133,7 @@ async fn an_operator_writes_the_secrets_that_it_makes_and_no_others() -> Result<
         "metachannels.io/verify-token",
         "metachannels.io/grant-token",
         "metachannels.io/published-page-token",
+        "metachannels.io/endpoint-key",
         "metachannels.io/gateway-keyring",
     ] {
         create(&cluster.acme, "tenant-a", &secret("made", type_)).await?;

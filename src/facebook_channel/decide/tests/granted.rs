@@ -11,7 +11,7 @@ use crate::api::outcome::Class;
 use crate::api::{AuthorizationStatus, Connection, DeclaredConnection, FacebookChannelStatus};
 use crate::controller::dependency::{DependencyError, Told};
 use crate::facebook_channel::decide::decide;
-use crate::facebook_channel::model::{AppSeen, Asked, Content, Mutation, PageGrant, PublicationSeen, TokenSeen};
+use crate::facebook_channel::model::{AppSeen, Asked, Content, Mutation, PageGrant, SecretSeen, TokenSeen};
 use crate::facebook_channel::policy::grant::is_news;
 use crate::graph::{GranularScope, Operation};
 use crate::limits::answer::{Held, Refusal};
@@ -242,7 +242,7 @@ fn a_page_is_parted_from_without_a_grant() {
 fn the_published_token_goes_with_the_page_and_stays_with_a_grant_that_is_not_ready() {
     let publishing = |mut scene: Scene| {
         scene.channel.spec.publish_token = true;
-        scene.seen.publication = PublicationSeen::Ours(Content::Current);
+        scene.seen.publication = SecretSeen::Ours(Content::Current);
         scene.decide()
     };
     assert_eq!(publishing(Scene::granted(lost)).plan.mutation, Some(Mutation::Withdraw));

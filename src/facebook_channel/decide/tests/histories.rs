@@ -6,7 +6,7 @@ use proptest::sample::select;
 
 use super::scene::*;
 use crate::api::conditions::{ConditionType, Status, status_of};
-use crate::facebook_channel::model::{Asked, Content, Mutation, PublicationSeen};
+use crate::facebook_channel::model::{Asked, Content, Mutation, SecretSeen};
 use crate::graph::{Definite, Operation, PageNode, TokenInfo};
 use crate::limits::answer::{Answer, Refusal};
 
@@ -95,7 +95,7 @@ fn run(
 ) -> Result<(), TestCaseError> {
     let publishing = |scene: &mut Scene| {
         scene.channel.spec.publish_token = true;
-        scene.seen.publication = PublicationSeen::Ours(Content::Current);
+        scene.seen.publication = SecretSeen::Ours(Content::Current);
     };
     let mut before = Scene::with(|scene| {
         publishing(scene);

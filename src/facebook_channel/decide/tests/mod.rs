@@ -4,6 +4,7 @@
 mod approval;
 mod authorization;
 mod claim;
+mod endpoint;
 mod granted;
 mod histories;
 mod kept;

@@ -9,7 +9,7 @@ use super::strategies::{claims, declarations, formers, observations, publication
 use super::world::World;
 use crate::api::conditions::{ConditionType, Status, find, status_of};
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, Reason, ReceiverRequirement};
-use crate::facebook_channel::model::{AppSeen, Mutation, Observed, PublicationSeen};
+use crate::facebook_channel::model::{AppSeen, GatewaySeen, Mutation, Observed, SecretSeen};
 use crate::facebook_channel::policy::token::is_proven;
 use crate::graph::TokenInfo;
 use crate::limits::repair_limiter::DriftState;
@@ -99,10 +99,19 @@ proptest! {
                 let ours = matches!(scene.seen.claim, ClaimSeen::Ours { .. });
                 prop_assert!(scene.channel.spec.publish_token && judged.starts_with("True") && ours && managed);
                 prop_assert!(!parts && !scene.seen.asked.published);
-                prop_assert!(matches!(scene.seen.publication, PublicationSeen::Missing | PublicationSeen::Leftover | PublicationSeen::Ours(_)));
+                prop_assert!(matches!(scene.seen.publication, SecretSeen::Missing | SecretSeen::Leftover | SecretSeen::Ours(_)));
+            }
+            Some(Mutation::WriteEndpointKey) => {
+                let forwarded = scene.channel.spec.endpoint.kind().is_some_and(crate::api::EndpointKind::is_forwarded);
+                prop_assert!(forwarded && scene.seen.gateway == GatewaySeen::Forwarding && managed && !scene.seen.asked.endpoint_key);
+                prop_assert!(scene.seen.endpoint.key.secret != SecretSeen::Taken);
+            }
+            Some(Mutation::DeleteEndpointKey) => {
+                let made = matches!(scene.seen.endpoint.key.secret, SecretSeen::Leftover | SecretSeen::Ours(_));
+                prop_assert!(made && managed && !scene.seen.asked.endpoint_key);
             }
             Some(Mutation::Withdraw) => {
-                let made = matches!(scene.seen.publication, PublicationSeen::Leftover | PublicationSeen::Ours(_));
+                let made = matches!(scene.seen.publication, SecretSeen::Leftover | SecretSeen::Ours(_));
                 prop_assert!(made && managed && !scene.seen.asked.published);
             }
             None => {}
@@ -233,7 +242,7 @@ fn healthy_worlds() -> impl Strategy<Value = World> {
         select(vec![Ignored, NotContradicted, Verified])
     };
     let published = (any::<bool>(), publications()).prop_filter("not someone else's, nor in the way", |(_, seen)| {
-        !matches!(seen, PublicationSeen::Taken | PublicationSeen::Leftover)
+        !matches!(seen, SecretSeen::Taken | SecretSeen::Leftover)
     });
     let link = (connections, receivers(), receivers(), formers());
     let parts = (claims, records, rows(), link, requirements, published);
@@ -270,7 +279,7 @@ fn reaches_ready_and_rests(previous: FacebookChannelStatus, mut world: World) ->
     prop_assert_eq!(&world.offered, if holds { &world.to } else { &None });
     prop_assert!(world.former.is_none());
     prop_assert_eq!(world.is_subscribed(), connected || !holds && subscribed);
-    prop_assert_eq!(world.publication != PublicationSeen::Missing, world.publishes && connected);
+    prop_assert_eq!(world.publication != SecretSeen::Missing, world.publishes && connected);
     prop_assert_eq!(first.published_secret_name.is_some(), world.publishes && connected);
     world.mutations = 0;
     for later in [SignedDuration::ZERO, SignedDuration::from_mins(15), SignedDuration::from_hours(23)] {

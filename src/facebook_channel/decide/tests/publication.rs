@@ -11,7 +11,7 @@ use crate::api::outcome::Class;
 use crate::api::{DeclaredConnection, ManagementPolicy};
 use crate::facebook_channel::decide::decide;
 use crate::facebook_channel::model::Content::{Current, Outdated, Touched};
-use crate::facebook_channel::model::PublicationSeen::{self, Leftover, Missing, Ours, Taken};
+use crate::facebook_channel::model::SecretSeen::{self, Leftover, Missing, Ours, Taken};
 use crate::facebook_channel::model::{Asked, Mutation};
 use crate::graph::{GranularScope, GraphFault, TokenInfo};
 use crate::ownership::ClaimSeen;
@@ -19,7 +19,7 @@ use crate::ownership::ClaimSeen;
 const NAME: &str = "facebookchannel-shop-page-token";
 
 /// A connected channel whose token is to be published, and the Secret.
-fn publishing(seen: PublicationSeen, change: impl FnOnce(&mut Scene)) -> Scene {
+fn publishing(seen: SecretSeen, change: impl FnOnce(&mut Scene)) -> Scene {
     Scene::with(|scene| {
         scene.channel.spec.publish_token = true;
         scene.seen.publication = seen;
@@ -74,7 +74,7 @@ fn not_in_grant(scene: &mut Scene) {
 #[test]
 fn the_secret_is_written_while_it_may_be_and_deleted_when_it_may_not() {
     use Mutation::{Publish, Withdraw};
-    type Row = (&'static str, PublicationSeen, fn(&mut Scene), Option<Mutation>);
+    type Row = (&'static str, SecretSeen, fn(&mut Scene), Option<Mutation>);
     let elsewhere = |scene: &mut Scene| scene.seen.claim = ClaimSeen::Elsewhere { namespace: "tenant-b".to_owned() };
     let rows: [Row; 28] = [
         ("it is missing", Missing, |_| (), Some(Publish)),

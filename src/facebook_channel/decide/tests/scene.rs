@@ -8,7 +8,10 @@ use crate::api::conditions::{ConditionType, find};
 use crate::api::references::NamespacedName;
 use crate::api::{FacebookChannel, FacebookChannelSpec, FacebookChannelStatus};
 use crate::base::key::Key;
-use crate::facebook_channel::model::{AppSeen, Asked, Former, Observed, PageGrant, PublicationSeen, TokenSeen};
+use crate::facebook_channel::model::{
+    AppSeen, Asked, EndpointKeySeen, EndpointSeen, Former, GatewaySeen, Observed, PageGrant, SecretSeen, ServiceSeen,
+    TokenSeen,
+};
 use crate::graph::{Operation, PageNode, PageSubscription, TokenInfo, TokenKind, Verdict};
 use crate::limits::answer::{Answer, Refusal};
 use crate::limits::repair_limiter::DriftState;
@@ -93,6 +96,12 @@ pub(super) fn app(credentials: Result<(), DependencyError>, webhook: WebhookVerd
     }
 }
 
+/// What forwarding needs, of which only the Secret is of interest.
+pub(super) fn endpoint_seen(secret: SecretSeen) -> EndpointSeen {
+    let key = EndpointKeySeen { secret, generation: 1, can_be_made: true };
+    EndpointSeen { key, service: ServiceSeen::NotAsked }
+}
+
 /// Another application, through which the page was used before.
 pub(super) fn former(app: AppState) -> Former {
     let app_ref = Some(NamespacedName { namespace: "platform".to_owned(), name: "old".to_owned() });
@@ -130,8 +139,9 @@ impl Scene {
             claim: ClaimSeen::Ours { uid: "c1".to_owned() },
             record: Record::Current,
             former: None,
-            publication: PublicationSeen::Missing,
-            gateway: false,
+            publication: SecretSeen::Missing,
+            endpoint: endpoint_seen(SecretSeen::Missing),
+            gateway: GatewaySeen::NotInstalled,
             in_browser: false,
             inputs: "inputs".to_owned(),
             look: true,
@@ -158,6 +168,7 @@ impl Scene {
                 recorded: false,
                 unrecorded: None,
                 published: false,
+                endpoint_key: false,
                 claims_unavailable: None,
                 writes: Default::default(),
             },

@@ -12,7 +12,7 @@ use crate::api::{
 };
 use crate::controller::dependency::Told;
 use crate::facebook_channel::model::{
-    AppSeen, Asked, Content, Former, FormerEnd, Observed, PageGrant, PublicationSeen, TokenSeen,
+    AppSeen, Asked, Content, Former, FormerEnd, GatewaySeen, Observed, PageGrant, SecretSeen, TokenSeen,
 };
 use crate::graph::{
     AppReason, ApprovalReason, CutReason, EndReason, GranularScope, GraphFault, PageNode, PageReason, PageSubscription,
@@ -219,19 +219,39 @@ pub(super) fn observations() -> impl Strategy<Value = Observed> {
         1 => answers(Just(())).prop_map(|answer| answer.map(FormerEnd::Asked)),
         1 => Just(Some(FormerEnd::Left("It stays.".to_owned()))),
     ];
-    let here = (records, standing, publications(), formers(), ends);
+    let gateways = select(vec![GatewaySeen::NotInstalled, GatewaySeen::WithoutForwarding, GatewaySeen::Forwarding]);
+    let endpoints = (publications(), gateways, any::<bool>());
+    let here = (records, standing, publications(), formers(), ends, endpoints);
     let around = (apps(), tokens(), claims(), here, prop::bool::weighted(0.2));
-    (around, asked).prop_map(|((app, token, claim, (record, standing, publication, former, end), stale), asked)| {
-        let (token_answer, page, subscriptions, threads, (subscribed, unsubscribed, claimed, recorded, published)) =
-            asked;
-        let answers = Asked { token: token_answer, page, subscriptions, threads, ..Asked::default() };
-        let asked = Asked { subscribed, unsubscribed, claimed, recorded, published, former: end, ..answers };
-        // What was done about it is not seen again.
-        let ours = matches!(claim, ClaimSeen::Ours { .. });
-        let done = asked.former.as_ref().is_some_and(FormerEnd::is_final);
-        let former = former.filter(|_| ours && !done);
-        Observed { app, token, claim, record, former, standing, publication, stale, asked, ..Scene::healthy().seen }
-    })
+    (around, asked).prop_map(
+        |((app, token, claim, (record, standing, publication, former, end, endpoint), stale), asked)| {
+            let (token_answer, page, subscriptions, threads, (subscribed, unsubscribed, claimed, recorded, published)) =
+                asked;
+            let answers = Asked { token: token_answer, page, subscriptions, threads, ..Asked::default() };
+            let asked = Asked { subscribed, unsubscribed, claimed, recorded, published, former: end, ..answers };
+            // What was done about it is not seen again.
+            let ours = matches!(claim, ClaimSeen::Ours { .. });
+            let done = asked.former.as_ref().is_some_and(FormerEnd::is_final);
+            let former = former.filter(|_| ours && !done);
+            let (endpoint, gateway, endpoint_key) = (endpoint_seen(endpoint.0), endpoint.1, endpoint.2);
+            let asked = Asked { endpoint_key, ..asked };
+            let healthy = Scene::healthy().seen;
+            Observed {
+                app,
+                token,
+                claim,
+                record,
+                former,
+                standing,
+                publication,
+                endpoint,
+                gateway,
+                stale,
+                asked,
+                ..healthy
+            }
+        },
+    )
 }
 
 /// Another application that the page may be subscribed to still.
@@ -241,8 +261,8 @@ pub(super) fn formers() -> impl Strategy<Value = Option<Former>> {
     prop_oneof![3 => Just(None), 2 => select(apps).prop_map(|app| Some(former(app)))]
 }
 
-pub(super) fn publications() -> impl Strategy<Value = PublicationSeen> {
-    use PublicationSeen::{Leftover, Missing, Ours, Taken};
+pub(super) fn publications() -> impl Strategy<Value = SecretSeen> {
+    use SecretSeen::{Leftover, Missing, Ours, Taken};
     let ours = [Ours(Content::Current), Ours(Content::Outdated), Ours(Content::Touched)];
     select([&[Missing, Leftover, Taken], &ours[..]].concat())
 }

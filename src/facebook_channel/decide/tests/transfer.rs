@@ -6,7 +6,7 @@ use crate::api::conditions::ConditionType::{
 };
 use crate::api::{Connection, DeclaredConnection, ManagementPolicy};
 use crate::facebook_channel::disconnected;
-use crate::facebook_channel::model::{Asked, Content, FormerEnd, Mutation, PublicationSeen};
+use crate::facebook_channel::model::{Asked, Content, FormerEnd, Mutation, SecretSeen};
 use crate::graph::TokenInfo;
 use crate::meta_app::by_id::AppState;
 use crate::ownership::blocked::BlockedBy;
@@ -158,7 +158,7 @@ fn a_published_token_is_withdrawn_from_who_gives_and_from_who_gave() {
     for claim in [ClaimSeen::Ours { uid: "c1".to_owned() }, elsewhere("tenant-b")] {
         let mut scene = claimed(giving(Scene::rows(vec![])), claim);
         scene.channel.spec.publish_token = true;
-        scene.seen.publication = PublicationSeen::Ours(Content::Current);
+        scene.seen.publication = SecretSeen::Ours(Content::Current);
         assert_eq!(scene.decide().plan.mutation, Some(Mutation::Withdraw));
     }
 }

@@ -1,7 +1,7 @@
 //! What is missing before Meta can be asked.
 
 use super::scene::*;
-use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, EndpointReady, PageUsable, Subscribed};
+use crate::api::conditions::ConditionType::{Authorized, Claimed, Connected, PageUsable, Subscribed};
 use crate::controller::dependency::Told;
 use crate::facebook_channel::model::{AppSeen, Asked, TokenSeen};
 use crate::meta_app::DependencyError;
@@ -90,39 +90,6 @@ fn a_missing_app_is_named_before_a_missing_secret() {
         scene.seen.token = TokenSeen::NotReleased;
     });
     outcome.reconciling("False/AppNotFound");
-}
-
-#[test]
-fn only_the_direct_endpoint_is_ready() {
-    let external = serde_json::json!({"external": {"url": "https://x.example/"}});
-    let bot = serde_json::json!({"bot": {"serviceRef": {"name": "bot", "port": 80}}});
-    let chat = serde_json::json!({"chat": {"serviceRef": {"name": "chat", "port": 80}}});
-    let two = serde_json::json!({"direct": {}, "external": {"url": "https://x.example/"}});
-    let rows = [
-        (serde_json::json!({"direct": {}}), false, "True/EndpointResolved"),
-        (external.clone(), false, "False/GatewayNotInstalled"),
-        (bot.clone(), false, "False/GatewayNotInstalled"),
-        (chat.clone(), false, "False/GatewayNotInstalled"),
-        (external, true, "False/ForwardingUnavailable"),
-        (bot, true, "False/ForwardingUnavailable"),
-        (chat, true, "False/ForwardingUnavailable"),
-        (two, true, "False/InvalidSpec"),
-        (serde_json::json!({}), true, "False/InvalidSpec"),
-    ];
-    for (endpoint, gateway, expected) in rows {
-        let scene = Scene::with(|scene| {
-            scene.channel.spec.endpoint = serde_json::from_value(endpoint).unwrap();
-            scene.seen.gateway = gateway;
-        });
-        let outcome = scene.decide();
-        // The link to Meta stands, whoever handles the traffic.
-        outcome.shows(&[(EndpointReady, expected), (Connected, "True/ConnectionVerified")]);
-        match expected.strip_prefix("False/") {
-            Some(reason) => outcome.stalled(reason),
-            None => outcome.shows(&[(crate::api::conditions::ConditionType::Ready, "True/ReconcileSucceeded")]),
-        }
-        outcome.no_mutation();
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::scene::*;
 use crate::api::{DeclaredConnection, FacebookChannelStatus, ManagementPolicy, PrimaryReceiver, ReceiverRequirement};
 use crate::facebook_channel::disconnected;
-use crate::facebook_channel::model::{Asked, Content, Former, FormerEnd, Mutation, PublicationSeen};
+use crate::facebook_channel::model::{Asked, Content, Former, FormerEnd, Mutation, SecretSeen};
 use crate::facebook_channel::policy::token::is_proven;
 use crate::graph::{PageSubscription, Thread, ThreadOwner, TokenInfo};
 use crate::ownership::{ClaimSeen, Record};
@@ -20,7 +20,7 @@ pub(super) struct World {
     pub(super) policy: ManagementPolicy,
     pub(super) requirement: ReceiverRequirement,
     pub(super) publishes: bool,
-    pub(super) publication: PublicationSeen,
+    pub(super) publication: SecretSeen,
     pub(super) token: TokenInfo,
     pub(super) mutations: usize,
     /// The namespace that the channel gives the page to.
@@ -35,7 +35,7 @@ impl Default for World {
     fn default() -> Self {
         let (record, connection, policy, requirement) = Default::default();
         let (claim, rows, token) = (ClaimSeen::Free, vec![], token_info());
-        let (publishes, publication, mutations) = (false, PublicationSeen::Missing, 0);
+        let (publishes, publication, mutations) = (false, SecretSeen::Missing, 0);
         let (to, offered, former) = (None, None, None);
         Self {
             claim,
@@ -122,11 +122,12 @@ impl World {
                 }
             }
             Mutation::Publish => {
-                self.publication = PublicationSeen::Ours(Content::Current);
+                self.publication = SecretSeen::Ours(Content::Current);
                 asked.published = true;
             }
+            Mutation::WriteEndpointKey | Mutation::DeleteEndpointKey => asked.endpoint_key = true,
             Mutation::Withdraw => {
-                self.publication = PublicationSeen::Missing;
+                self.publication = SecretSeen::Missing;
                 asked.published = true;
             }
             Mutation::Unsubscribe => {

@@ -15,7 +15,7 @@ const PERSON: &str = "7700000000000001";
 
 fn read(body: &str) -> Vec<(String, Item)> {
     let mut items = Vec::new();
-    each_item(body.as_bytes(), APP, |page, item| items.push((page.to_owned(), item)));
+    each_item(body.as_bytes(), APP, |sent, item| items.push((sent.map_or("", |sent| sent.page).to_owned(), item)));
     items
 }
 
