@@ -8,6 +8,7 @@ mod allowed_namespaces;
 mod asset_claim;
 pub mod conditions;
 mod crds;
+mod endpoint;
 mod facebook_channel;
 mod inbound;
 pub mod inbox;
@@ -29,10 +30,13 @@ pub use asset_claim::{
     DeletionPolicy, LeftAtMeta, ProofMethod,
 };
 pub use crds::{crds, yaml};
+pub use endpoint::{
+    Delivery, DirectEndpoint, Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, ServiceEndpoint,
+    ServiceReference,
+};
 pub use facebook_channel::{
     AuthorizationStatus, ChannelSubscriptionStatus, Connection, CredentialSource, Credentials, DeclaredConnection,
-    Delivery, DirectEndpoint, Endpoint, EndpointKind, EndpointStatus, ExternalEndpoint, FacebookChannel,
-    FacebookChannelSpec, FacebookChannelStatus, PageTokenCredentials, ServiceEndpoint, ServiceReference,
+    FacebookChannel, FacebookChannelSpec, FacebookChannelStatus, PageTokenCredentials,
 };
 pub use inbound::{InboundEvidence, InboundStatus};
 pub use management_policy::ManagementPolicy;

@@ -2,17 +2,11 @@
 //! little that is needed; the watches of `cluster/watch` keep whole objects, twice while they list.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use jiff::Timestamp;
-use kube::core::DeserializeGuard;
-use kube::{Api, Client, Resource, ResourceExt};
-use kube_runtime::utils::Backoff;
-use kube_runtime::watcher;
-use kube_runtime::watcher::{Config, DefaultBackoff, Event};
+use kube::{Resource, ResourceExt};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -23,14 +17,8 @@ use super::evidence::{Heard, Sign, is_news};
 use crate::api::{CredentialSource, FacebookChannel, InboundStatus};
 use crate::base::ids::{PageId, Uid};
 use crate::base::key::{Key, version};
-use crate::base::watch_health::cause;
-use crate::cluster::scoped;
 use crate::gateway::route::Route;
 use crate::meta_app::seen;
-use crate::metrics::Metrics;
-
-/// Channels that are listed in one answer.
-const PAGE: u32 = 16;
 
 /// The shortest time between two writes about the same channel.
 const SPACING: Duration = Duration::from_secs(10);
@@ -77,7 +65,7 @@ struct Due {
 }
 
 /// A page and a channel that holds it.
-type Place = (PageId, Key);
+pub(super) type Place = (PageId, Key);
 
 /// The channels that hold their pages.
 #[derive(Default)]
@@ -227,13 +215,13 @@ impl Channels {
         namespaces.iter().all(|namespace| listed.contains(namespace))
     }
 
-    fn gone(&self, channel: &FacebookChannel) {
+    pub(super) fn gone(&self, channel: &FacebookChannel) {
         let gone = self.holders.lock().remove(&place_of(channel));
         self.reroute(gone.as_ref(), None);
     }
 
     /// Of what cannot be decoded nothing is known.
-    fn undecodable(&self, key: &Key) {
+    pub(super) fn undecodable(&self, key: &Key) {
         self.keep(|(_, known)| known != key);
     }
 
@@ -247,8 +235,13 @@ impl Channels {
         });
     }
 
+    /// The place of a channel that holds its page.
+    pub(super) fn place_of(&self, channel: &FacebookChannel) -> Option<Place> {
+        self.holders.lock().contains_key(&place_of(channel)).then(|| place_of(channel))
+    }
+
     /// Everything was listed in a namespace, or in all if it has no name.
-    fn listed(&self, namespace: &str, there: &HashSet<Place>) {
+    pub(super) fn listed(&self, namespace: &str, there: &HashSet<Place>) {
         let elsewhere = |key: &Key| !namespace.is_empty() && key.namespace != namespace;
         self.keep(|place| elsewhere(&place.1) || there.contains(place));
         self.listed.lock().insert(namespace.to_owned());
@@ -359,62 +352,4 @@ fn of_page<'a>(
 
 fn place_of(channel: &FacebookChannel) -> Place {
     (PageId::new(&channel.spec.page_id), Key::of(channel))
-}
-
-/// Watches the channels of a namespace, or of all if it has no name, until the process ends.
-pub(super) async fn watch(channels: Arc<Channels>, client: Client, namespace: String, metrics: Metrics) {
-    let api: Api<DeserializeGuard<FacebookChannel>> = scoped(&client, &namespace);
-    let (api, config) = metrics.api_server().hearing().watch(api, Config::default());
-    let mut backoff = DefaultBackoff::default();
-    let mut told = false;
-    loop {
-        let mut events = pin!(watcher(api.clone(), config.clone().page_size(PAGE)));
-        let mut there = HashSet::new();
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => {
-                    if !matches!(event, Event::Init | Event::InitApply(_)) {
-                        backoff.reset();
-                        told = false;
-                    }
-                    digest(&channels, &namespace, &mut there, event);
-                }
-                Err(error) => {
-                    metrics.api_server().watch_error(&FacebookChannel::kind(&()));
-                    if !std::mem::replace(&mut told, true) {
-                        let kind = FacebookChannel::kind(&());
-                        tracing::warn!(%kind, cause = cause(&error), "the watch was interrupted and starts again");
-                    }
-                    break;
-                }
-            }
-        }
-        tokio::time::sleep(backoff.next().unwrap_or_default()).await;
-    }
-}
-
-fn digest(
-    channels: &Channels,
-    namespace: &str,
-    there: &mut HashSet<Place>,
-    event: Event<DeserializeGuard<FacebookChannel>>,
-) {
-    match event {
-        Event::Init => there.clear(),
-        Event::InitApply(DeserializeGuard(Ok(channel))) => {
-            channels.applied(&channel);
-            if Holder::of(&channel).is_some() {
-                there.insert(place_of(&channel));
-            }
-        }
-        Event::InitDone => channels.listed(namespace, &std::mem::take(there)),
-        Event::Apply(DeserializeGuard(Ok(channel))) => channels.applied(&channel),
-        Event::Delete(DeserializeGuard(Ok(channel))) => channels.gone(&channel),
-        Event::InitApply(DeserializeGuard(Err(invalid)))
-        | Event::Apply(DeserializeGuard(Err(invalid)))
-        | Event::Delete(DeserializeGuard(Err(invalid))) => {
-            let metadata = invalid.metadata;
-            channels.undecodable(&Key::new(metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default()));
-        }
-    }
 }

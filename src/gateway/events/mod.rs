@@ -12,6 +12,7 @@ mod evidence;
 mod payload;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod writer;
 
 use std::sync::Arc;
@@ -58,7 +59,7 @@ impl Events {
     ) -> Self {
         let channels = Arc::new(Channels::default());
         for namespace in namespaces.clone() {
-            tasks.spawn(channels::watch(Arc::clone(&channels), client.clone(), namespace, metrics.clone()));
+            tasks.spawn(watch::watch(Arc::clone(&channels), client.clone(), namespace, metrics.clone()));
         }
         let writer = Writer { client: client.clone(), channels: Arc::clone(&channels), metrics: metrics.clone() };
         tasks.spawn(writer.run());
