@@ -36,7 +36,8 @@ fn an_endpoint_is_ready_once_it_is_known_and_the_gateway_can_sign_for_it() {
     let no_gateway: fn(&mut Scene) = |scene| scene.seen.gateway = GatewaySeen::NotInstalled;
     let without_forwarding = |scene: &mut Scene| scene.seen.gateway = GatewaySeen::WithoutForwarding;
     let seen = |service: ServiceSeen| move |scene: &mut Scene| scene.seen.endpoint.service = service;
-    let rows: Vec<(Value, SecretSeen, Box<dyn FnOnce(&mut Scene)>, &str)> = vec![
+    type Change = Box<dyn FnOnce(&mut Scene)>;
+    let rows: Vec<(Value, SecretSeen, Change, &str)> = vec![
         (json!({"direct": {}}), Missing, Box::new(no_gateway), "True/EndpointResolved"),
         (external("https://x.example/"), Missing, Box::new(no_gateway), "False/GatewayNotInstalled"),
         (service("bot"), Missing, Box::new(no_gateway), "False/GatewayNotInstalled"),
