@@ -26,7 +26,7 @@ fn the_program_knows_every_flag_of_the_chart() {
         let manifests = Chart::OPERATOR.render(&values).unwrap();
         check(&manifests, "operator");
     }
-    for values in ["full", "sandbox"] {
+    for values in ["full", "sandbox", "forwarding"] {
         check(&Chart::OPERATOR.render(&Chart::OPERATOR.example(values)).unwrap(), "gateway");
     }
 }

@@ -13,6 +13,7 @@ mod dockerfile;
 #[path = "../binary/support/metric_families.rs"]
 mod families;
 mod flags;
+mod forwarding;
 mod image;
 mod installed;
 mod monitoring;

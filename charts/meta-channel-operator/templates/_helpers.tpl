@@ -19,6 +19,20 @@
 {{ include "mco.fullname" . }}-gateway
 {{- end }}
 
+{{/* What the gateway's Pods are made of. One that forwards is alone with its volume. Absent from the values of a release that is upgraded with --reuse-values. */}}
+{{- define "mco.gatewaySettings" -}}
+{{- $gateway := deepCopy .Values.gateway }}
+{{- $forwarding := default (dict "enabled" false) $gateway.forwarding }}
+{{- $_ := set $gateway "forwarding" $forwarding }}
+{{- if $forwarding.enabled }}
+{{- $_ := set $gateway "replicas" 1 }}
+{{- $_ := set $gateway "resources" $forwarding.resources }}
+{{- $mount := dict "name" "queue" "mountPath" "/var/lib/meta-channels" }}
+{{- $_ := set $gateway "extraVolumeMounts" (append $gateway.extraVolumeMounts $mount) }}
+{{- end }}
+{{- toYaml $gateway }}
+{{- end }}
+
 {{/* The Secret with what the gateway knows of MetaApps, which the operator makes. */}}
 {{- define "mco.keyringName" -}}
 {{ include "mco.gatewayName" . }}-keyring

@@ -15,6 +15,9 @@
 {{- if and .Values.gateway.enabled (not .Values.gateway.url) }}
 {{- fail "gateway.enabled is true but gateway.url is empty: give the public https URL under which Meta reaches the gateway" }}
 {{- end }}
+{{- if and (.Values.gateway.forwarding).enabled (not .Values.gateway.enabled) }}
+{{- fail "gateway.forwarding.enabled is true but gateway.enabled is false: enable the gateway, too, and give gateway.url" }}
+{{- end }}
 {{- if and (not .Values.graph.allowTestGraph) (ne (trimSuffix "/" .Values.graph.url) "https://graph.facebook.com") }}
 {{- fail (printf "graph.url %q is not Meta's: tokens and app secrets would be sent there; if that is meant, set graph.allowTestGraph" .Values.graph.url) }}
 {{- end }}
@@ -59,9 +62,13 @@
 {{/* The flags that the chart sets, and from what. The program refuses a flag that is given twice, and the Pod would not start. */}}
 {{- define "mco.ownFlags" -}}
 --allow-test-graph: graph.allowTestGraph
+--allow-cidrs: gateway.forwarding.allowCidrs
 --app-probe-period: operator.appProbePeriod
 --claims-namespace: claimsNamespace
+--cluster-domain: gateway.forwarding.clusterDomain
 --concurrency: operator.concurrency
+--deny-cidrs: gateway.forwarding.denyCidrs
+--forwarding: gateway.forwarding.enabled
 --gateway-url: gateway.url
 --graph-proxy-url: graph.proxyUrl
 --graph-timeout: graph.timeout
@@ -79,6 +86,7 @@
 --max-objects-per-namespace: maxObjectsPerNamespace
 --metrics-addr: the port of its probes
 --probe-period: operator.probePeriod
+--queue: gateway.forwarding.enabled
 --staleness-limit: operator.stalenessLimit
 --token-probe-period: operator.tokenProbePeriod
 --trusted-proxies: gateway.trustedProxies

@@ -24,12 +24,12 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// Reads the Deployment whose Pods carry this `app.kubernetes.io/component`. `pod` is the name the Pod shall have.
+    /// Reads the Deployment or StatefulSet whose Pods carry this `app.kubernetes.io/component`. `pod` is the name the Pod shall have.
     pub(crate) fn of(manifests: &Manifests, component: &str, pod: &str) -> Result<Self> {
         let wanted =
             |it: &&Value| it["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"] == component;
-        let deployment = manifests.of_kind("Deployment").find(wanted);
-        let deployment = deployment.with_context(|| format!("there is no Deployment of the {component}"))?;
+        let deployment = manifests.of_kind("Deployment").chain(manifests.of_kind("StatefulSet")).find(wanted);
+        let deployment = deployment.with_context(|| format!("nothing starts the {component}"))?;
         let spec = &deployment["spec"]["template"]["spec"];
         let containers = spec["containers"].as_array().context("a Pod has containers")?;
         ensure!(containers.len() == 1, "the {component} has {} containers, one was expected", containers.len());
