@@ -98,6 +98,7 @@ fn default_path() -> String {
 
 /// Who handles the traffic of a channel.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EndpointStatus {
     /// Kind of the endpoint.
     pub kind: EndpointKind,

@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ReasonLabel {
@@ -52,10 +52,9 @@ impl Forwarding {
             "Requests of Meta answered with 503 since their events could not be kept, by reason",
             self.refused.clone(),
         );
-        registry.register_with_unit(
-            "forwarded_event_delivery",
+        registry.register(
+            "forwarded_event_delivery_seconds",
             "Time from the receipt of an event to its acceptance by the endpoint",
-            Unit::Seconds,
             self.delivery.clone(),
         );
         registry.register(
@@ -68,19 +67,13 @@ impl Forwarding {
             "Events that are not delivered any more, by reason",
             self.dead_letters.clone(),
         );
-        registry.register_with_unit(
-            "forwarding_queue_commit",
+        registry.register(
+            "forwarding_queue_commit_seconds",
             "Time that a transaction of the queue takes, the writing to the disk included",
-            Unit::Seconds,
             self.commits.clone(),
         );
         registry.register("forwarding_queue_events", "Events that are to be forwarded", self.events.clone());
-        registry.register_with_unit(
-            "forwarding_queue",
-            "Size of the events that are to be forwarded",
-            Unit::Bytes,
-            self.bytes.clone(),
-        );
+        registry.register("forwarding_queue_bytes", "Size of the events that are to be forwarded", self.bytes.clone());
         for reason in ["full", "late", "broken"] {
             drop(self.refused.get_or_create(&ReasonLabel { reason }));
         }

@@ -120,6 +120,8 @@ async fn who_may_write_objects_but_read_no_secret_gets_none_used_sent_or_overwri
             .await?
             .into_iter()
             .map(|it| (it.name_any(), it.resource_version()))
+            // A channel gets a key of its own for its endpoint besides.
+            .filter(|(name, _)| BAIT.iter().any(|bait| bait.0 == name))
             .collect())
     };
     let before = versions().await?;

@@ -117,8 +117,10 @@ fn every_entry_and_every_item_is_read_whatever_stands_beside_it() {
         (PAGE, sign(Sign::Message)),
         (none, Item::Unknown),
         (second, sign(Sign::Standby)),
+        (second, Item::Other),
         (none, Item::Unknown),
         (none, Item::Unknown),
+        (PAGE, Item::Other),
     ];
     assert_eq!(read(&body.to_string()), expected.map(|(page, item)| (page.to_owned(), item)));
 }
