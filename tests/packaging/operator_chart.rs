@@ -8,7 +8,7 @@ use crate::support::launch::Launch;
 use crate::support::{Chart, Manifests, kustomize};
 
 /// Everything the chart may ever make. No ClusterRole, no ClusterRoleBinding, no kind of ours, nothing without a namespace.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "ConfigMap",
     "Deployment",
     "HTTPRoute",
@@ -22,6 +22,7 @@ const KINDS: [&str; 13] = [
     "Service",
     "ServiceAccount",
     "ServiceMonitor",
+    "StatefulSet",
 ];
 
 fn example(name: &str) -> Manifests {
