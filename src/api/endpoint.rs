@@ -4,8 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Who handles the traffic of a channel: exactly one of the four. Only direct becomes Ready: of the others the operator reports
-/// EndpointReady False, and events go to the application's own callback all the same.
+/// Who handles the traffic of a channel: exactly one of the four. To all but direct the gateway forwards the events, once its
+/// administrator has enabled that; until then EndpointReady is False with ForwardingUnavailable.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[x_kube(validation = Rule::new("[has(self.direct), has(self.external), has(self.bot), has(self.chat)].filter(set, set).size() == 1")
     .message("set exactly one of endpoint.direct, endpoint.external, endpoint.bot and endpoint.chat"))]
@@ -13,13 +13,13 @@ pub struct Endpoint {
     /// The application's own callback handles the traffic; nothing is forwarded. Written as direct: {}.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct: Option<DirectEndpoint>,
-    /// A URL outside the cluster is to get the traffic. Not forwarded yet: EndpointReady is False with ForwardingUnavailable.
+    /// A URL outside the cluster gets the traffic. The gateway has to forward it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalEndpoint>,
-    /// A rule-based bot in the cluster is to get the traffic. Not forwarded yet: EndpointReady is False with ForwardingUnavailable.
+    /// A rule-based bot in the cluster gets the traffic. The gateway has to forward it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bot: Option<ServiceEndpoint>,
-    /// A chat inbox in the cluster is to get the traffic. Not forwarded yet: EndpointReady is False with ForwardingUnavailable.
+    /// A chat inbox in the cluster gets the traffic. The gateway has to forward it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat: Option<ServiceEndpoint>,
     /// What the gateway sends to external, bot or chat, and how. Default: the events of conversations that this application handles.
@@ -63,7 +63,7 @@ pub struct DirectEndpoint {}
 /// A URL outside the cluster.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 pub struct ExternalEndpoint {
-    /// URL to which events are to be sent. Nothing is sent there yet.
+    /// URL to which events are sent.
     #[schemars(length(max = 1000))]
     #[x_kube(validation = Rule::new("self.startsWith('https://')").message("endpoint.external.url must start with https://"))]
     pub url: String,
@@ -73,7 +73,7 @@ pub struct ExternalEndpoint {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceEndpoint {
-    /// The Service that is to get the traffic, with port and path. Nothing is sent there yet.
+    /// The Service that gets the traffic, with port and path.
     pub service_ref: ServiceReference,
 }
 
