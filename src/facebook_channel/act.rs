@@ -77,7 +77,7 @@ pub async fn act(
             asked.subscriptions = Some(asked.calls.answer(Operation::ReadPageSubscriptions, shown));
         }
         (Mutation::Publish, Some(access)) => {
-            let secret = publication::secret(channels, channel, pass);
+            let secret = publication::SECRET.of(channels, channel, pass);
             let published = secret.write(publication::filling(channel, pass, &seen.app, access)).await;
             asked.writes.note(channel_secret::KIND, published)?;
             asked.published = true;
@@ -85,7 +85,7 @@ pub async fn act(
         // Decided with a good token; what is needed for a call went since.
         (Mutation::Subscribe { .. } | Mutation::Publish, None) => return Err(inputs_changed()),
         (Mutation::Withdraw, _) => {
-            let withdrawn = publication::secret(channels, channel, pass).delete().await;
+            let withdrawn = publication::SECRET.of(channels, channel, pass).delete().await;
             asked.writes.note(channel_secret::KIND, withdrawn)?;
             asked.published = true;
         }
@@ -97,12 +97,12 @@ pub async fn act(
                 return Ok(asked);
             };
             let filling = endpoint_key::filling(&made_of, pass, seen.endpoint.key.generation);
-            let written = endpoint_key::secret(channels, channel, pass).write(filling).await;
+            let written = endpoint_key::SECRET.of(channels, channel, pass).write(filling).await;
             asked.writes.note(endpoint_key::WRITE, written)?;
             asked.endpoint_key = true;
         }
         (Mutation::DeleteEndpointKey, _) => {
-            let deleted = endpoint_key::secret(channels, channel, pass).delete().await;
+            let deleted = endpoint_key::SECRET.of(channels, channel, pass).delete().await;
             asked.writes.note(endpoint_key::WRITE, deleted)?;
             asked.endpoint_key = true;
         }

@@ -30,13 +30,42 @@ enum Owner {
     Other,
 }
 
+/// Which of the Secrets of a channel.
+pub struct ChannelSecretKind {
+    /// How its name ends.
+    pub suffix: &'static str,
+    pub purpose: Purpose,
+}
+
+impl ChannelSecretKind {
+    /// Its name, for a channel of this name.
+    pub fn name(&self, channel: &str) -> String {
+        format!("facebookchannel-{channel}-{}", self.suffix)
+    }
+
+    /// Its namespace and name.
+    pub fn key(&self, channel: &Key) -> Key {
+        Key::new(&channel.namespace, self.name(&channel.name))
+    }
+
+    /// That of a channel.
+    pub fn of<'a>(
+        &self,
+        channels: &'a FacebookChannels,
+        channel: &'a FacebookChannel,
+        pass: &'a Pass<FacebookChannelStatus>,
+    ) -> ChannelSecret<'a> {
+        ChannelSecret { channels, channel, pass, key: self.key(&pass.key), purpose: self.purpose }
+    }
+}
+
 /// A Secret of a channel.
 pub struct ChannelSecret<'a> {
-    pub channels: &'a FacebookChannels,
-    pub channel: &'a FacebookChannel,
-    pub pass: &'a Pass<FacebookChannelStatus>,
-    pub key: Key,
-    pub purpose: Purpose,
+    channels: &'a FacebookChannels,
+    channel: &'a FacebookChannel,
+    pass: &'a Pass<FacebookChannelStatus>,
+    key: Key,
+    purpose: Purpose,
 }
 
 /// What it is to hold. It is never shown: no `Debug`.
@@ -55,10 +84,29 @@ impl ChannelSecret<'_> {
     /// # Errors
     /// When the Kubernetes API does not answer.
     pub async fn look(&self, wanted: bool, filling: Option<&Filling>, tried: bool) -> Result<SecretSeen, Failure> {
-        if tried && self.channels.published.holds(&self.key) {
+        let secret = if self.was_written(tried) { None } else { self.metadata(wanted).await? };
+        self.judge(secret, filling, tried).await
+    }
+
+    /// Whether what was written in this very pass is known to be there.
+    fn was_written(&self, tried: bool) -> bool {
+        tried && self.channels.published.holds(&self.key)
+    }
+
+    /// The same of one whose metadata is known.
+    ///
+    /// # Errors
+    /// When the Kubernetes API does not answer.
+    pub async fn judge(
+        &self,
+        secret: Option<ObjectMeta>,
+        filling: Option<&Filling>,
+        tried: bool,
+    ) -> Result<SecretSeen, Failure> {
+        if self.was_written(tried) {
             return Ok(SecretSeen::Ours(Content::Current));
         }
-        let Some(secret) = self.metadata(wanted).await? else { return Ok(SecretSeen::Missing) };
+        let Some(secret) = secret else { return Ok(SecretSeen::Missing) };
         Ok(match self.owner(&secret).await? {
             Owner::Channel => {
                 let (content, touched) = self.channels.published.compare(&self.key, &secret);

@@ -7,16 +7,15 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use kube::api::ObjectMeta;
 
-use super::channel_secret::{ChannelSecret, Filling};
+use super::channel_secret::{ChannelSecretKind, Filling};
 use super::state::FacebookChannels;
 use crate::api::references::{Purpose, endpoint};
 use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::base::fingerprint::Fingerprint;
-use crate::base::key::Key;
 use crate::base::signing_key::ForwardingKey;
 use crate::cluster::error::Failure;
 use crate::controller::pass::Pass;
-use crate::facebook_channel::model::{EndpointKeySeen, SecretSeen};
+use crate::facebook_channel::model::EndpointKeySeen;
 
 /// Under which name its writes are noted: the other Secret of a channel has its own.
 pub const WRITE: &str = "endpoint key";
@@ -24,24 +23,8 @@ pub const WRITE: &str = "endpoint key";
 /// Annotation with the generation of the key.
 const GENERATION: &str = "metachannels.io/key-generation";
 
-/// Name of the Secret with the key.
-pub fn secret_name(channel: &str) -> String {
-    format!("facebookchannel-{channel}-endpoint-key")
-}
-
 /// The Secret with the key of a channel.
-pub fn secret_key(channel: &Key) -> Key {
-    Key::new(&channel.namespace, secret_name(&channel.name))
-}
-
-/// The Secret of a channel.
-pub fn secret<'a>(
-    channels: &'a FacebookChannels,
-    channel: &'a FacebookChannel,
-    pass: &'a Pass<FacebookChannelStatus>,
-) -> ChannelSecret<'a> {
-    ChannelSecret { channels, channel, pass, key: secret_key(&pass.key), purpose: Purpose::EndpointKey }
-}
+pub const SECRET: ChannelSecretKind = ChannelSecretKind { suffix: "endpoint-key", purpose: Purpose::EndpointKey };
 
 /// Looks at it. `tried` says that it was written in this very pass.
 ///
@@ -54,16 +37,13 @@ pub async fn look(
     tried: bool,
 ) -> Result<EndpointKeySeen, Failure> {
     let wanted = is_wanted(channels, channel);
-    let secret = secret(channels, channel, pass);
+    let secret = SECRET.of(channels, channel, pass);
     let known = pass.previous.endpoint.as_ref().and_then(|endpoint| endpoint.key_generation);
     let metadata = secret.metadata(wanted).await?;
     let generation = generation(metadata.as_ref(), known);
     let made_of = channels.apps.keyring.forwarding_key();
     let filling = made_of.as_ref().map(|key| filling(key, pass, generation));
-    let secret = match metadata {
-        None if !tried => SecretSeen::Missing,
-        _ => secret.look(wanted, filling.as_ref(), tried).await?,
-    };
+    let secret = secret.judge(metadata, filling.as_ref(), tried).await?;
     Ok(EndpointKeySeen { secret, generation, can_be_made: made_of.is_some() })
 }
 

@@ -69,8 +69,8 @@ pub async fn survey(
     let app_key = source.app(channels, &pass.uid);
     let mut dependencies = source.dependencies();
     dependencies.extend(app_key.iter().flat_map(|key| seen::dependencies(&channels.apps, key, &pass.key.namespace)));
-    dependencies.push(Dependency::Secret(publication::secret_key(&pass.key)));
-    dependencies.push(Dependency::Secret(endpoint_key::secret_key(&pass.key)));
+    dependencies.push(Dependency::Secret(publication::SECRET.key(&pass.key)));
+    dependencies.push(Dependency::Secret(endpoint_key::SECRET.key(&pass.key)));
     dependencies.push(Dependency::Claim(AssetClaim::page_name(&channel.spec.page_id)));
     let dependent = (KindName::FACEBOOK_CHANNEL, pass.key.clone());
     channels.ctx.wakeups.dependents.set(&dependent, dependencies.clone());
@@ -89,7 +89,7 @@ pub async fn survey(
     let access = see_access(channels, app_object.as_deref(), &app, token).await?;
     let written = asked.published && asked.writes.refusal(channel_secret::KIND).is_none();
     let filling = access.as_ref().map(|access| publication::filling(channel, pass, &app, access));
-    let secret = publication::secret(channels, channel, pass);
+    let secret = publication::SECRET.of(channels, channel, pass);
     let publication = secret.look(channel.spec.publish_token, filling.as_ref(), written).await?;
     let written = asked.endpoint_key && asked.writes.refusal(endpoint_key::WRITE).is_none();
     let key = endpoint_key::look(channels, channel, pass, written).await?;

@@ -2,34 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::channel_secret::{ChannelSecret, Filling};
-use super::state::FacebookChannels;
+use super::channel_secret::{ChannelSecretKind, Filling};
 use crate::api::references::{Purpose, published};
 use crate::api::{FacebookChannel, FacebookChannelStatus};
 use crate::base::fingerprint::Fingerprint;
 use crate::base::ids::AppId;
-use crate::base::key::Key;
 use crate::controller::pass::Pass;
 use crate::facebook_channel::model::{Access, AppSeen};
 
-/// Name of the Secret with the published page token.
-pub fn secret_name(channel: &str) -> String {
-    format!("facebookchannel-{channel}-page-token")
-}
-
 /// The Secret with the published page token of a channel.
-pub fn secret_key(channel: &Key) -> Key {
-    Key::new(&channel.namespace, secret_name(&channel.name))
-}
-
-/// The Secret of a channel.
-pub fn secret<'a>(
-    channels: &'a FacebookChannels,
-    channel: &'a FacebookChannel,
-    pass: &'a Pass<FacebookChannelStatus>,
-) -> ChannelSecret<'a> {
-    ChannelSecret { channels, channel, pass, key: secret_key(&pass.key), purpose: Purpose::PublishedPageToken }
-}
+pub const SECRET: ChannelSecretKind = ChannelSecretKind { suffix: "page-token", purpose: Purpose::PublishedPageToken };
 
 /// What is published.
 pub fn filling(

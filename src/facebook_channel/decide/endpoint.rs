@@ -80,7 +80,7 @@ pub(super) fn status(case: &Case<'_>) -> Option<EndpointStatus> {
 }
 
 fn name(case: &Case<'_>) -> String {
-    key::secret_name(case.channel.metadata.name.as_deref().unwrap_or_default())
+    key::SECRET.name(case.channel.metadata.name.as_deref().unwrap_or_default())
 }
 
 /// That nothing may be sent to the URL, whatever its host is.

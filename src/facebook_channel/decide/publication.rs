@@ -34,7 +34,7 @@ pub(super) fn secret_name(case: &Case<'_>, findings: &Findings) -> Option<String
     let ours = matches!(case.seen.publication, SecretSeen::Ours(_));
     let name = case.channel.metadata.name.as_deref().unwrap_or_default();
     let withdrawn = is_withdrawn(case, &findings.authorized) && !case.observes();
-    (ours && !withdrawn).then(|| secret::secret_name(name))
+    (ours && !withdrawn).then(|| secret::SECRET.name(name))
 }
 
 /// Whether the token may not be published any longer. That an authorization ended withdraws nothing: a dead token opens
@@ -69,7 +69,7 @@ fn mutation(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Option<
 }
 
 fn published(case: &Case<'_>, authorized: &Finding, claimed: &Finding) -> Finding {
-    let name = secret::secret_name(case.channel.metadata.name.as_deref().unwrap_or_default());
+    let name = secret::SECRET.name(case.channel.metadata.name.as_deref().unwrap_or_default());
     if case.parts() {
         let seen = "No page token is published for a page that is declared disconnected or given away.";
         return case.found(Status::False, Reason::DeclaredDisconnected, seen, "");
